@@ -1,0 +1,150 @@
+"""Daemon threads under a deadline, and things that belong to one process.
+
+A `ThreadPoolExecutor` joins its threads when the interpreter exits, so one call that hangs in an SDK would hold up the
+exit. These threads are left behind instead.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Sequence
+
+    from secretsource.clock import Deadline
+
+T = TypeVar("T")
+K = TypeVar("K", bound="Hashable")
+V = TypeVar("V")
+
+
+class Task(Generic[T]):
+    """A call that runs in a daemon thread of its own."""
+
+    def __init__(self, call: Callable[[], T], *, name: str = "secretsource") -> None:
+        self._call = call
+        self._done = threading.Event()
+        self._result: T
+        self._error: BaseException | None = None
+        threading.Thread(target=self._run, name=name, daemon=True).start()
+
+    def _run(self) -> None:
+        try:
+            self._result = self._call()
+        except BaseException as error:  # noqa: BLE001 - carried to the one who waits
+            self._error = error
+        finally:
+            del self._call
+            self._done.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for the end of the call, at most so long. Whether it has ended."""
+        return self._done.wait(seconds)
+
+    def result(self) -> T:
+        """What the call returned, or its error. Only after `wait` said True."""
+        if self._error is not None:
+            raise self._error
+        return self._result
+
+
+def each(
+    call: Callable[[K], T], items: Sequence[K], deadline: Deadline, *, workers: int = 32
+) -> dict[K, T | Exception]:
+    """Call once for each item, several at a time, and be back by the deadline.
+
+    Returns:
+        For each item what the call returned, or the error it raised; TimeoutError where it was not done in time.
+    """
+    if len(items) == 1:
+        return {items[0]: _attempt(call, items[0])}
+    waiting = list(reversed(items))
+    results: dict[K, T | Exception] = {}
+    changed = threading.Condition()
+
+    def work() -> None:
+        while not deadline.expired:
+            with changed:
+                if not waiting:
+                    return
+                item = waiting.pop()
+            result = _attempt(call, item)
+            with changed:
+                results[item] = result
+                if len(results) == len(items):
+                    changed.notify_all()
+
+    for _ in range(min(workers, len(items))):
+        threading.Thread(target=work, name="secretsource", daemon=True).start()
+    with changed:
+        changed.wait_for(lambda: len(results) == len(items), timeout=deadline.remaining())
+        late = {item: TimeoutError("no answer in time") for item in items if item not in results}
+        return {**results, **late}
+
+
+def _attempt(call: Callable[[K], T], item: K) -> T | Exception:
+    try:
+        return call(item)
+    except Exception as error:  # noqa: BLE001 - an item's error is its result; the caller classifies it
+        return error
+
+
+class PerProcess(Generic[K, V]):
+    """Things made once per key and process, such as clients: a forked child finds none of its parent's.
+
+    Sockets that two processes share deliver one's answer to the other, and a lock that was held during the fork is
+    held for ever; so the child gets a new lock and makes everything anew.
+    """
+
+    def __init__(self) -> None:
+        self._reset()
+        _everywhere.add(self)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._making: dict[K, threading.Lock] = {}
+        self._made: dict[K, V] = {}
+
+    def get(self, key: K, make: Callable[[], V]) -> V:
+        """The thing for this key; made first where there is none, by one thread while the others wait.
+
+        A `make` that hangs holds up nobody who wants another key.
+        """
+        try:
+            return self._made[key]
+        except KeyError:
+            with self._lock:
+                making = self._making.setdefault(key, threading.Lock())
+            with making:
+                if key not in self._made:
+                    self._made[key] = make()
+                return self._made[key]
+
+    def drop(self, key: K, thing: V | None = None) -> None:
+        """Forget the thing for this key (only if it still is `thing`, where one is given)."""
+        with self._lock:
+            if thing is None or self._made.get(key) is thing:
+                self._made.pop(key, None)
+
+    def drain(self) -> list[V]:
+        """Take out everything, for closing it."""
+        with self._lock:
+            things = list(self._made.values())
+            self._made.clear()
+            return things
+
+
+_everywhere: weakref.WeakSet[PerProcess[object, object]] = weakref.WeakSet()
+_left_behind: list[object] = []  # a parent's clients are never finalised in the child: that could speak on its sockets
+
+
+def _after_fork() -> None:
+    for pool in list(_everywhere):
+        _left_behind.append(pool._made)  # noqa: SLF001 - same module
+        pool._reset()  # noqa: SLF001 - same module
+
+
+os.register_at_fork(after_in_child=_after_fork)

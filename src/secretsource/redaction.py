@@ -1,0 +1,3 @@
+"""Masks: what stands where a value must not be seen."""
+
+MASK = "**********"

@@ -1,0 +1,76 @@
+# Everything runs in .venv, which make sets up: Python 3.11 or newer and make are all it takes.
+VERSIONS := 3.11 3.12 3.13
+BIN := .venv/bin
+DECLARED := pyproject.toml requirements-dev.txt constraints.txt
+
+# The first python that is new enough.
+PYTHON ?= $(shell for python in python3 $(VERSIONS:%=python%); do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+
+.PHONY: help demo test test-all lint wheel bench docs compat constraints clean
+
+help:
+	@echo "make demo      run the main job against real servers on this machine"
+	@echo "make test      all checks: lint, types, the wheel, the tests"
+	@echo "make test-all  the tests on Python $(VERSIONS)"
+	@echo "make lint      format, ruff, mypy, the direction of imports"
+	@echo "make docs      run the examples of the documentation"
+	@echo "make bench     measure beside the peers, write benchmarks/RESULTS.md"
+	@echo "make compat    pydantic-settings' own tests, with Settings in place of BaseSettings"
+
+demo: .venv/.stamp
+	$(BIN)/python -m examples.demo
+
+# The tests come last, so that their closing line closes the output.
+test: lint wheel
+	$(BIN)/python -m pytest --cov
+
+lint: .venv/.stamp
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+wheel: .venv/.stamp
+	$(BIN)/python scripts/check_wheel.py
+
+test-all: $(VERSIONS:%=test-%)
+
+test-%: .venv-%/.stamp
+	.venv-$*/bin/python -m pytest
+
+bench: .venv/.stamp
+	$(BIN)/python -m benchmarks
+
+docs: .venv/.stamp
+	$(BIN)/python -m pytest tests/test_docs.py
+
+compat: .venv/.stamp
+	$(BIN)/python scripts/compat.py
+
+# Pins what pip resolves today. The oldest Python needs the most packages, so its pins serve all.
+constraints:
+	python="$$(scripts/find-python 3.11)" && "$$python" -m venv --clear build/constraints
+	: >constraints.txt
+	build/constraints/bin/python -m pip install -qq -r requirements-dev.txt
+	{ echo "# What development and CI use. Remade by: make constraints"; \
+		build/constraints/bin/python -m pip freeze --exclude-editable; } >constraints.txt
+
+clean:
+	rm -rf .venv .venv-* build dist .coverage .coverage.* htmlcov .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# A stamp: the environment is only touched when what it is made from has changed.
+.venv/.stamp: $(DECLARED)
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer on PATH." >&2; exit 1; }
+	@echo "Setting up .venv ..."
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv-%/.stamp: $(DECLARED)
+	@echo "Setting up .venv-$* ..."
+	@.venv-$*/bin/python -c '' 2>/dev/null || { python="$$(scripts/find-python $*)" && "$$python" -m venv --clear .venv-$*; }
+	@.venv-$*/bin/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.PRECIOUS: .venv-%/.stamp

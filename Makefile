@@ -3,9 +3,9 @@ VERSIONS := 3.11 3.12 3.13
 BIN := .venv/bin
 DECLARED := pyproject.toml requirements-dev.txt constraints.txt
 
-# The first python that is new enough.
+# The first Python that is new enough and can make environments (a distribution may have put ensurepip into a package).
 PYTHON ?= $(shell for python in python3 $(VERSIONS:%=python%); do \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+	$$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
 .PHONY: help demo test test-all lint wheel bench docs compat constraints clean
 
@@ -61,7 +61,7 @@ clean:
 
 # A stamp: the environment is only touched when what it is made from has changed.
 .venv/.stamp: $(DECLARED)
-	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer on PATH." >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "No Python 3.11 or newer with venv on PATH." >&2; exit 1; }
 	@echo "Setting up .venv ..."
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt

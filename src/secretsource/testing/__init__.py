@@ -1,0 +1,23 @@
+"""What tests need: `BackendConformance`, the suite that every backend passes, and `Ability`."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from secretsource.testing.conformance import BackendConformance
+    from secretsource.testing.harness import Ability
+
+__all__ = ["Ability", "BackendConformance"]
+
+
+def __getattr__(name: str) -> object:
+    """Import the suite when it is asked for: it needs pytest, which a program under test may not have."""
+    if name not in __all__:
+        msg = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(msg)
+    import pytest
+
+    pytest.register_assert_rewrite("secretsource.testing.conformance", "secretsource.testing.harness")
+    return getattr(import_module("secretsource.testing.conformance"), name)

@@ -1,0 +1,1 @@
+"""Every backend's harness for the suite in `secretsource.testing`."""

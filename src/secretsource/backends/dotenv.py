@@ -1,0 +1,154 @@
+"""`dotenv://PATH#NAME`: a variable in a `.env` file, which is never put into the process's environment."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import warnings
+from typing import TYPE_CHECKING, Final
+
+from secretsource.backend import Advice, Backend, Outcome, SecretValue
+from secretsource.backends._files import UnfitFile, advice_on, modified, outcome_of, read_each, read_file
+from secretsource.document import MAX_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from secretsource.clock import Deadline
+    from secretsource.ref import Ref
+
+    Pairs = Iterable[tuple[str, str | None]]
+
+_BLANKS: Final = re.compile(r"[^\S\r\n]{2,}")
+_MOST_BLANKS: Final = 1000  # python-dotenv's search for a comment takes the square of a run of blanks
+
+
+class DotenvWarning(UserWarning):
+    """A statement in a `.env` file that is not `NAME=VALUE`; the others count."""
+
+
+class DotenvBackend(Backend):
+    """Reads a `.env` file as python-dotenv does: `export`, quotes, several lines, comments, `${NAME}`.
+
+    `${NAME}` means a variable further up in the file, else one of the environment; `?interpolate=false` leaves it as
+    it is. The secret is the whole file, a mapping from name to text; a name without `=` has no value, and is missing.
+    A relative path starts in the working directory.
+    """
+
+    scheme = "dotenv"
+    options = frozenset({"interpolate"})
+    local = True
+    secret = False
+
+    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Mapping[Ref, SecretValue | Exception]:  # noqa: ARG002 - a local file does not keep anybody waiting
+        """Read each file. A file that is not there comes as its FileNotFoundError."""
+        return read_each(refs, _document)
+
+    def classify(self, error: Exception) -> Outcome:
+        """By the table in `_files`."""
+        return outcome_of(error)
+
+    def advise(self, error: Exception) -> Advice:
+        """What is wrong with the file, and what to do."""
+        return advice_on(error)
+
+
+def _document(ref: Ref) -> SecretValue:
+    content, status = read_file(ref.location)
+    values = _values(ref.location, content, "utf-8", interpolate=ref.options.get("interpolate") != "false")
+    given = {name: text for name, text in values.items() if text is not None}
+    return SecretValue(given, created=modified(status))
+
+
+def read_dotenv(
+    path: str | os.PathLike[str], *, interpolate: bool = True, encoding: str = "utf-8"
+) -> dict[str, str | None]:
+    """Read a `.env` file: name -> text, in the order of the file; None for a name without `=`.
+
+    Args:
+        path: The file; `~` is expanded.
+        interpolate: Whether `${NAME}` and `${NAME:-default}` are filled in: from further up in the file, else from
+            the environment.
+        encoding: How the file is encoded.
+
+    Raises:
+        OSError: It is not there, or cannot be read.
+        UnfitFile: It is no regular file, larger than 1 MiB, not text, or everybody may write to it.
+
+    Warns:
+        DotenvWarning: A statement is not `NAME=VALUE`; the warning names its line.
+    """
+    content, _ = read_file(path)
+    return _values(os.fspath(path), content, encoding, interpolate=interpolate)
+
+
+def _values(path: str, content: bytes, encoding: str, *, interpolate: bool) -> dict[str, str | None]:
+    pairs = _parse(path, _decode(content, encoding))
+    return _interpolate(pairs) if interpolate else dict(pairs)
+
+
+def _decode(content: bytes, encoding: str) -> str:
+    try:
+        text = content.decode(encoding).removeprefix("\ufeff")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise UnfitFile(f"not {encoding} text")
+    if any(len(run) > _MOST_BLANKS for run in _BLANKS.findall(text)):
+        raise UnfitFile(f"over {_MOST_BLANKS:,} blanks in a row")
+    return text
+
+
+def _parse(path: str, text: str) -> Pairs:
+    from dotenv.parser import parse_stream
+
+    for binding in parse_stream(io.StringIO(text, newline=None)):
+        if binding.error:
+            statement = binding.original.string
+            line = binding.original.line + statement[: len(statement) - len(statement.lstrip())].count("\n")
+            warnings.warn(f"{path}, line {line}: not NAME=VALUE, ignored", DotenvWarning, stacklevel=2)
+        elif binding.key is not None:
+            yield binding.key, binding.value
+
+
+def _interpolate(pairs: Pairs) -> dict[str, str | None]:
+    """Fill variables in, once through the file: python-dotenv copies the whole environment for each value."""
+    values: dict[str, str | None] = {}
+    room = MAX_BYTES  # a few lines can ask for more than any memory holds
+    for name, text in pairs:
+        if text is None or "${" not in text:
+            values[name] = text
+            continue
+        pieces = []
+        for piece in _expand(text, values):
+            pieces.append(piece)
+            room -= len(piece)
+            if room < 0:
+                raise UnfitFile("its variables expand to more than 1 MiB")
+        values[name] = "".join(pieces)
+    return values
+
+
+def _expand(text: str, values: Mapping[str, str | None]) -> Iterator[str]:
+    *closed, rest = text.split("}")
+    for piece in closed:
+        start = _opening(piece)
+        if start < 0:
+            yield piece + "}"
+            continue
+        yield piece[:start]
+        name, _, default = piece[start + 2 :].partition(":-")
+        yield (values[name] if name in values else os.environ.get(name, default)) or ""
+    yield rest
+
+
+def _opening(piece: str) -> int:
+    """Where in a text that a `}` follows its variable begins, or -1. A colon in one is only good as `:-`."""
+    start = piece.find("${")
+    while start >= 0:
+        colon = piece.find(":", start + 2)
+        if colon < 0 or piece.startswith(":-", colon):
+            return start
+        start = piece.find("${", colon)
+    return -1

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Advice", "Backend", "Lease", "Outcome", "SecretValue", "needs_extra"]
 
+
 @dataclass(frozen=True, slots=True)
 class Lease:
     """A promise of a store to keep a value good for a while.

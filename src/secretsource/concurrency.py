@@ -6,15 +6,18 @@ exit. These threads are left behind instead.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import weakref
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
 
     from secretsource.clock import Deadline
+
+_MOMENT = 60.0  # seconds; the call has ended, only its last line may still be running
 
 T = TypeVar("T")
 K = TypeVar("K", bound="Hashable")
@@ -137,7 +140,7 @@ class PerProcess(Generic[K, V]):
             return things
 
 
-_everywhere: weakref.WeakSet[PerProcess[object, object]] = weakref.WeakSet()
+_everywhere: weakref.WeakSet[PerProcess[Any, Any]] = weakref.WeakSet()
 _left_behind: list[object] = []  # a parent's clients are never finalised in the child: that could speak on its sockets
 
 
@@ -148,3 +151,25 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+async def in_background(call: Callable[[], T]) -> T:
+    """Await a call that runs in a daemon thread, with the caller's context."""
+    import asyncio
+    import contextvars
+
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    context = contextvars.copy_context()
+
+    def run() -> T:
+        try:
+            return context.run(call)
+        finally:
+            with contextlib.suppress(RuntimeError):  # the loop may be closed by now: nobody waits any more
+                loop.call_soon_threadsafe(ended.set)
+
+    task = Task(run)
+    await ended.wait()
+    task.wait(_MOMENT)
+    return task.result()

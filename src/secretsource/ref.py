@@ -42,6 +42,8 @@ class Ref:
     location: str
     options: Mapping[str, str]
     key: str | None
+    _text: str | None
+    _hash: int
 
     def __init__(
         self,

@@ -83,7 +83,7 @@ class Source:
             self._key += "/{name}"
         elif self._location.endswith("/") or not self._location:
             self._location += "{name}"
-        elif parents is not None and (parents == 0 or depth == parents):
+        elif parents in (0, depth):
             self._location += "/{name}"
         else:
             self._key = "{name}"

@@ -1,0 +1,196 @@
+"""Access: how one load reaches the stores. Backends by scheme, through the cache, with one retry layer."""
+
+from __future__ import annotations
+
+import os
+import random
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, Literal
+
+from secretsource.backend import Backend, SecretValue
+from secretsource.cache import CachePolicy, Entry, Failure, Key, MemoryCache
+from secretsource.clock import Deadline
+from secretsource.document import check_size
+from secretsource.errors import BackendError, ConfigurationError, InvalidSecret, Outcome
+from secretsource.registry import backend_for, check_options
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from secretsource.cache import Pending
+    from secretsource.ref import Ref
+    from secretsource.resolver import Names
+
+CACHE: Final = MemoryCache()
+"""The one cache of this process."""
+
+os.register_at_fork(after_in_child=CACHE.after_fork)
+
+_AT_ONCE: Final = 60.0  # seconds; a local backend needs no time, and gets a deadline only because the contract has one
+_CARRY_HOME: Final = 0.1  # seconds kept back from a backend's deadline, so that its partial results still arrive
+_SECOND_TRY_AFTER: Final = (0.1, 0.5)  # seconds, drawn evenly: many clients must not come back at the same moment
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a store said about one secret, and how long that took."""
+
+    result: Entry | Failure
+    milliseconds: float = 0.0
+    cached: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class Access:
+    """How one load reaches the stores.
+
+    Attributes:
+        own: The user's own backends, by scheme.
+        policy: How old a cached value may be.
+        on_denied: What DENIED means for the chain.
+        on_unavailable: What THROTTLED and UNAVAILABLE mean for the chain.
+        names: The sources that go by a field's names, by their text.
+        production: Whether this is the profile in which an outage never falls to env, .env or a default.
+    """
+
+    own: Mapping[str, Backend] = field(default_factory=dict)
+    policy: CachePolicy = field(default_factory=CachePolicy)
+    on_denied: Literal["raise", "next"] = "raise"
+    on_unavailable: Literal["raise", "next"] = "raise"
+    production: bool = False
+    names: Mapping[str, Names] = field(default_factory=dict)
+    cache: MemoryCache = CACHE
+    _seen: dict[Key, Reply] = field(default_factory=dict)
+
+    def backend(self, scheme: str) -> Backend:
+        """The backend for a scheme.
+
+        Raises:
+            UnknownBackend: Nobody answers to it.
+        """
+        return backend_for(scheme, self.own)
+
+    def goes_on_after(self, outcome: Outcome) -> bool:
+        """Whether the chain may go on after a failure."""
+        if outcome is Outcome.DENIED:
+            return self.on_denied == "next"
+        return outcome.transient and self.on_unavailable == "next"
+
+    def read_local(self, ref: Ref) -> Entry | Failure:
+        """Read from a backend that answers at once, without cache or thread."""
+        backend, document = self.backend(ref.scheme), ref.document
+        check_options(ref, backend)
+        return _attempt(backend, [document], Deadline(_AT_ONCE, self.cache.clock))[document]
+
+    def fetch(self, refs: Sequence[Ref], deadline: Deadline) -> Mapping[Ref, Reply]:
+        """Read the secrets that these refs are in: each once, all backends at the same time.
+
+        Raises:
+            ConfigurationError: An SDK is not installed, or the like.
+        """
+        keys = {ref: self._key(ref) for ref in refs}
+        wanted = {keys[ref]: _ttl(ref) for ref in refs if keys[ref] not in self._seen}
+        pending = [self._begin(group, deadline) for group in _by_backend(wanted)]
+        for group in pending:
+            self._finish(group, deadline)
+        return {ref: self._seen[key] for ref, key in keys.items()}
+
+    def _key(self, ref: Ref) -> Key:
+        backend = self.backend(ref.scheme)
+        check_options(ref, backend)
+        origin = backend if ref.scheme in self.own else ref.scheme
+        return Key(origin, backend.identity(ref.document), ref.document)
+
+    def _begin(self, wanted: Mapping[Key, float | None], deadline: Deadline) -> Pending:
+        inner = deadline.sooner(min(_CARRY_HOME, deadline.remaining() / 10))
+
+        def load(keys: Sequence[Key]) -> Mapping[Key, Entry | Failure]:
+            results = ask(self.backend(keys[0].document.scheme), [key.document for key in keys], inner)
+            return {key: results[key.document] for key in keys}
+
+        return self.cache.begin(wanted, load, deadline, self.policy)
+
+    def _finish(self, pending: Pending, deadline: Deadline) -> None:
+        for key, result in self.cache.finish(pending, deadline).items():
+            if isinstance(result, Failure) and result.error is not None:
+                raise result.error
+            arrived = result or Failure(
+                Outcome.UNAVAILABLE, "no answer in time", "raise timeout=, or see whether the store can be reached"
+            )
+            self._seen[key] = Reply(
+                arrived, 0.0 if key in pending.entries else arrived.milliseconds, key in pending.entries
+            )
+
+
+def _by_backend(wanted: Mapping[Key, float | None]) -> list[dict[Key, float | None]]:
+    groups: dict[object, dict[Key, float | None]] = {}
+    for key, ttl in wanted.items():
+        groups.setdefault(key.origin, {})[key] = ttl
+    return list(groups.values())
+
+
+def _ttl(ref: Ref) -> float | None:
+    text = ref.options.get("ttl")
+    return None if text is None else float(text)
+
+
+def ask(backend: Backend, refs: Sequence[Ref], deadline: Deadline) -> dict[Ref, Entry | Failure]:
+    """Ask a backend, and once more for what failed in passing, if there is time."""
+    results = _attempt(backend, refs, deadline)
+    again = [ref for ref, result in results.items() if isinstance(result, Failure) and result.outcome.transient]
+    if again:
+        pause = max(random.uniform(*_SECOND_TRY_AFTER), *(_retry_after(results[ref]) for ref in again))  # noqa: S311 - jitter
+        if pause < deadline.remaining():
+            deadline.clock.sleep(pause)
+            results.update(_attempt(backend, again, deadline))
+    return results
+
+
+def _retry_after(result: Entry | Failure) -> float:
+    return result.retry_after or 0.0 if isinstance(result, Failure) else 0.0
+
+
+def _attempt(backend: Backend, refs: Sequence[Ref], deadline: Deadline) -> dict[Ref, Entry | Failure]:
+    clock = deadline.clock
+    start = clock.monotonic()
+    answers: Mapping[Ref, SecretValue | Exception]
+    try:
+        answers = backend.fetch_many(refs, deadline)
+    except Exception as error:  # noqa: BLE001 - the backend says what it means, see _judge
+        answers = dict.fromkeys(refs, error)
+    milliseconds = (clock.monotonic() - start) * 1000
+    return {ref: _judge(backend, answers.get(ref), start, clock.time(), milliseconds) for ref in refs}
+
+
+def _judge(
+    backend: Backend, answer: SecretValue | Exception | None, start: float, wall: float, milliseconds: float
+) -> Entry | Failure:
+    """Turn what a backend handed back into an entry or a failure. No SDK error goes beyond this point."""
+    if isinstance(answer, Exception):
+        failure = _failure(backend, answer, milliseconds)
+        if failure.outcome is Outcome.MISSING:
+            return Entry(None, start, wall, milliseconds, failure.detail)
+        return failure
+    if answer is None:
+        return Entry(None, start, wall, milliseconds)
+    if not isinstance(answer, SecretValue):
+        return Failure(Outcome.INVALID, f"the backend handed back a {type(answer).__name__}", milliseconds=milliseconds)
+    return _checked(answer, start, wall, milliseconds)
+
+
+def _checked(value: SecretValue, start: float, wall: float, milliseconds: float) -> Entry | Failure:
+    try:
+        if isinstance(value.raw, str | bytes):
+            check_size(value.raw)
+    except InvalidSecret as error:
+        return Failure(Outcome.INVALID, error.args[0], milliseconds=milliseconds)
+    return Entry(value, start, wall, milliseconds)
+
+
+def _failure(backend: Backend, error: Exception, milliseconds: float) -> Failure:
+    if isinstance(error, ConfigurationError):
+        return Failure(Outcome.INVALID, str(error), milliseconds=milliseconds, error=error)
+    if isinstance(error, BackendError):
+        return Failure(error.outcome, error.args[0], error.hint, error.retry_after, milliseconds)
+    outcome, advice = backend.classify(error), backend.advise(error)
+    return Failure(outcome, advice.detail or type(error).__name__, advice.hint, advice.retry_after, milliseconds)

@@ -1,0 +1,104 @@
+"""Scheme -> backend: the built-in ones by a table, others by an entry point of that name, on first use."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
+from secretsource import grammar
+from secretsource.backend import Backend
+from secretsource.concurrency import PerProcess
+from secretsource.errors import ConfigurationError, InvalidRef, MissingExtra, UnknownBackend
+from secretsource.ref import Ref, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ENTRY_POINTS: Final = "secretsource.backends"
+_LOOKS_LIKE: Final = 0.6
+
+BUILT_IN: Final[Mapping[str, tuple[str, str | None]]] = {
+    # scheme: (where its class is, the extra that brings its SDK)
+    "aws-sm": ("secretsource.backends.aws:SecretsManagerBackend", "aws"),
+    "aws-ssm": ("secretsource.backends.aws:ParameterStoreBackend", "aws"),
+    "azure-kv": ("secretsource.backends.azure:KeyVaultBackend", "azure"),
+    "dotenv": ("secretsource.backends.dotenv:DotenvBackend", None),
+    "env": ("secretsource.backends.env:EnvBackend", None),
+    "file": ("secretsource.backends.file:FileBackend", None),
+    "gcp-sm": ("secretsource.backends.gcp:SecretManagerBackend", "gcp"),
+    "keyring": ("secretsource.backends.keyring:KeyringBackend", "keyring"),
+    "memory": ("secretsource.backends.memory:MemoryBackend", None),
+    "vault": ("secretsource.backends.vault:VaultBackend", "vault"),
+}
+
+_backends: PerProcess[str, Backend] = PerProcess()
+
+
+def backend_for(scheme: str, own: Mapping[str, Backend] | None = None) -> Backend:
+    """The backend that answers to a scheme; one object per process.
+
+    Args:
+        scheme: The scheme of a ref.
+        own: The user's own backends (`backends=` in the config), which come first.
+
+    Raises:
+        UnknownBackend: Nobody answers to it.
+    """
+    if own and scheme in own:
+        return own[scheme]
+    return _backends.get(scheme, lambda: _make(scheme, own or {}))
+
+
+def _make(scheme: str, own: Mapping[str, Backend]) -> Backend:
+    if scheme in BUILT_IN:
+        module, _, name = BUILT_IN[scheme][0].partition(":")
+        backend = getattr(import_module(module), name)()
+    else:
+        backend = _plug_in(scheme, own)
+    if not isinstance(backend, Backend):
+        msg = f"what answers to {scheme}:// is not a secretsource.backend.Backend but a {type(backend).__name__}"
+        raise ConfigurationError(msg)
+    return backend
+
+
+def _plug_in(scheme: str, own: Mapping[str, Backend]) -> object:
+    """A third party's backend: looked up by its name alone, so that no other plug-in is loaded."""
+    from importlib.metadata import entry_points
+
+    found = list(entry_points(group=ENTRY_POINTS, name=scheme))
+    if not found:
+        known = sorted({*BUILT_IN, *own})
+        meant = did_you_mean(scheme, known, _LOOKS_LIKE)
+        others = f"others by an entry point in the group {ENTRY_POINTS!r}"
+        msg = f"there is no backend for {scheme}://{meant} (known: {', '.join(known)}; {others})"
+        raise UnknownBackend(msg)
+    if len({point.value for point in found}) > 1:
+        msg = f"several installed packages answer to {scheme}://: {', '.join(sorted(point.value for point in found))}"
+        raise ConfigurationError(msg)
+    return found[0].load()()
+
+
+def check_options(ref: Ref, backend: Backend) -> None:
+    """Refuse options that a backend outside the built-in table does not know.
+
+    Raises:
+        InvalidRef: Names what it knows.
+    """
+    if ref.scheme in grammar.SCHEMES or not ref.options:
+        return
+    known = grammar.COMMON_OPTIONS | backend.options
+    if unknown := sorted(set(ref.options) - known):
+        msg = f"unknown option {unknown[0]!r} in {ref}; {ref.scheme} knows {', '.join(sorted(known))}"
+        raise InvalidRef(msg)
+
+
+def missing_extra(scheme: str) -> MissingExtra | None:
+    """What to install for a built-in scheme whose SDK comes with an extra, or None."""
+    extra = BUILT_IN.get(scheme, ("", None))[1]
+    return MissingExtra(scheme, extra) if extra else None
+
+
+def close_all() -> None:
+    """Close every backend that was made in this process."""
+    for backend in _backends.drain():
+        backend.close()

@@ -1,0 +1,210 @@
+"""One load of a settings class: ask for its leaves, place what was found, and tell what was not."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Final
+
+from pydantic_settings import EnvSettingsSource
+
+from secretsource.access import Access
+from secretsource.cache import CachePolicy
+from secretsource.clock import Deadline
+from secretsource.errors import ConfigurationError, Outcome, Problem, ResolutionError
+from secretsource.redaction import remember
+from secretsource.resolver import Question, resolve
+from secretsource.settings.placement import leaves_at, place_values, supplied
+from secretsource.settings.plan import PRODUCTION, Plan, plan_for, standard_chain
+from secretsource.settings.provenance import Record, searched
+from secretsource.settings.scrub import without_input
+from secretsource.settings.variables import LazyNames
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from pydantic import ValidationError
+    from pydantic_settings import BaseSettings
+
+    from secretsource.settings.explanation import Explanation
+    from secretsource.settings.leaves import Leaf
+
+TIMEOUT: Final = 10.0
+"""Seconds for a whole load, where the config says nothing else."""
+
+current_load: ContextVar[Load | None] = ContextVar("current_load", default=None)
+"""The load that a Settings object in the making is waiting for."""
+
+
+class Load:
+    """One load. Its values are in the settings it fills, not in what is left of it.
+
+    Args:
+        settings_cls: The class.
+        given: The keyword arguments that it was called with.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings], given: Mapping[str, Any] | None = None) -> None:
+        self.settings_cls = settings_cls
+        self.env_settings: Any = None
+        self._given = given or {}
+        self._inputs: list[object] = [self._given]
+        self._plan: Plan | None = None
+        self._questions: Sequence[Question] = ()
+        self._secret: frozenset[tuple[str, ...]] = frozenset()
+
+    def run(self, chain: object, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Find every leaf that is not in the state of the earlier sources.
+
+        Raises:
+            ConfigurationError: The declaration makes no sense, or an SDK is missing.
+        """
+        self._plan = plan = plan_for(self.settings_cls, chain)
+        open_leaves = [leaf for leaf in plan.leaves.values() if not state or not supplied(leaf, state)]
+        self._questions = [plan.question(leaf.path) for leaf in open_leaves]
+        access = self._access(plan)
+        resolve(self._questions, access, Deadline(self._timeout(), access.cache.clock))
+        values = place_values(self._found(plan))
+        self._secret = self._note_secrets(plan, access)
+        self._inputs += [state, values]
+        for question in self._questions:
+            question.forget_value()
+        return values
+
+    def _access(self, plan: Plan) -> Access:
+        config: Mapping[str, Any] = self.settings_cls.model_config
+        access = Access(
+            own=config.get("backends") or {},
+            policy=config.get("cache") or CachePolicy(),
+            on_denied=_choice(config, "on_denied"),
+            on_unavailable=_choice(config, "on_unavailable"),
+            production=plan.profile == PRODUCTION,
+        )
+        like = self.env_settings or EnvSettingsSource(self.settings_cls)
+        access.names = LazyNames(plan, like, access, self._given)
+        return access
+
+    def _timeout(self) -> float:
+        timeout: Any = self.settings_cls.model_config.get("timeout", TIMEOUT)
+        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+            msg = "timeout is a number of seconds above 0"
+            raise ConfigurationError(msg)
+        return float(timeout)
+
+    def _found(self, plan: Plan) -> Iterable[tuple[Leaf, object]]:
+        for question in self._questions:
+            if question.answer is not None and question.answer.outcome is Outcome.FOUND:
+                yield plan.leaves[question.path], question.answer.value
+
+    def _note_secrets(self, plan: Plan, access: Access) -> frozenset[tuple[str, ...]]:
+        """Which leaves came out of a secret store; their values, and those of secret types, are kept out of logs."""
+        paths = set()
+        for question in self._questions:
+            answer = question.answer
+            if answer is None or answer.outcome is not Outcome.FOUND or answer.ref is None:
+                continue
+            if answer.entry is not None and access.backend(answer.ref.scheme).secret:
+                paths.add(question.path)
+                remember(answer.value)
+            elif plan.leaves[question.path].sensitive:
+                remember(answer.value)
+        return frozenset(paths)
+
+    def failure(self, invalid: ValidationError | None) -> Exception | None:
+        """What to raise: all problems of all fields at once, or the ValidationError without its inputs, or nothing."""
+        clean = None if invalid is None else without_input(invalid, self._inputs)
+        if problems := self.problems(() if clean is None else clean.errors()):
+            return ResolutionError(problems, title=self.settings_cls.__name__)
+        if clean is not None:
+            self._add_notes(clean)
+        return clean
+
+    def problems(self, errors: Sequence[Any]) -> list[Problem]:
+        """The problems of a load in which a source failed; none where all there is is pydantic's to tell.
+
+        Args:
+            errors: What validation found wrong, without inputs.
+        """
+        failed = {question.path: _problem(question) for question in self._questions if _has_failed(question)}
+        beside = [problem for item in errors for problem in self._validation_problems(item, failed)]
+        passed_over = any(question.answer and question.answer.setback for question in self._questions)
+        stopped = failed or (passed_over and any(problem.outcome is not Outcome.MISSING for problem in beside))
+        return [*failed.values(), *beside] if stopped else []
+
+    def _validation_problems(self, item: Any, failed: Mapping[tuple[str, ...], Problem]) -> Iterable[Problem]:
+        leaves = [] if self._plan is None else leaves_at(item["loc"], self._plan.leaves.values())
+        if any(leaf.path in failed for leaf in leaves):
+            return
+        if item["type"] == "missing" and leaves:
+            for leaf in leaves:
+                if leaf.field.is_required():
+                    yield _missing(leaf, self._question(leaf))
+            return
+        question = self._question(leaves[0]) if leaves else None
+        ref = question.answer.ref if question is not None and question.answer is not None else None
+        yield Problem(".".join(map(str, item["loc"])) or "settings", Outcome.INVALID, ref, item["msg"])
+
+    def _question(self, leaf: Leaf) -> Question | None:
+        return next((question for question in self._questions if question.path == leaf.path), None)
+
+    def _add_notes(self, error: ValidationError) -> None:
+        """Say for each field that is missing or invalid where it was searched, and what each place said (PEP 678)."""
+        leaves = (
+            []
+            if self._plan is None
+            else [leaf for item in error.errors() for leaf in leaves_at(item["loc"], self._plan.leaves.values())]
+        )
+        for leaf in dict.fromkeys(leaves):
+            error.add_note(f"{leaf.name}: {searched(self._question(leaf))}")
+
+    def record(self) -> Record:
+        """Where each value came from, without the values."""
+        return Record(self.settings_cls, self._plan, self._questions, self._secret)
+
+
+def _choice(config: Mapping[str, Any], name: str) -> Any:
+    value = config.get(name, "raise")
+    if value not in ("raise", "next"):
+        msg = f'{name} takes "raise" or "next"'
+        raise ConfigurationError(msg)
+    return value
+
+
+def _has_failed(question: Question) -> bool:
+    return question.answer is not None and question.answer.outcome not in (Outcome.FOUND, Outcome.MISSING)
+
+
+def _problem(question: Question) -> Problem:
+    answer = question.answer
+    assert answer is not None  # noqa: S101 - for mypy; only failed questions come here
+    return Problem(".".join(question.path), answer.outcome, answer.ref, answer.detail or "no reason given", answer.hint)
+
+
+def _missing(leaf: Leaf, question: Question | None) -> Problem:
+    answer = question.answer if question is not None else None
+    if answer is not None and answer.setback is not None:
+        setback = answer.setback
+        return Problem(leaf.name, setback.outcome, answer.setback_ref, setback.detail, setback.hint)
+    ref = question.trail[-1].ref if question is not None and question.trail else None
+    return Problem(leaf.name, Outcome.MISSING, ref, searched(question))
+
+
+def explain(settings: BaseSettings | type[BaseSettings]) -> Explanation:
+    """Where each value of a settings object came from; for a class, where it would come from now.
+
+    A class is not constructed: failures are in the table instead of being raised. Never a value.
+
+    Raises:
+        ConfigurationError: The declaration makes no sense.
+    """
+    if not isinstance(settings, type):
+        record = getattr(settings, "_secretsource", None)
+        return (record or record_of(type(settings))).explanation()
+    return record_of(settings).explanation()
+
+
+def record_of(settings_cls: type[BaseSettings]) -> Record:
+    """Where the values of a class would come from now, without making one."""
+    chain = None if settings_cls.model_config.get("chain") is not None else standard_chain(settings_cls)
+    load = Load(settings_cls)
+    load.run(chain, {})
+    return load.record()

@@ -1,0 +1,201 @@
+"""Settings: a BaseSettings whose fields come from a chain of sources."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import PrivateAttr, ValidationError
+from pydantic._internal._config import config_keys
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic_settings import SettingsConfigDict as BaseConfigDict
+
+from secretsource.concurrency import in_background
+from secretsource.errors import ResolutionError
+from secretsource.settings.load import Load, current_load, record_of
+from secretsource.settings.masking import mask_strings, shown_arguments
+from secretsource.settings.plan import leaves_by_path
+from secretsource.settings.provenance import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from pydantic.fields import FieldInfo
+
+    from secretsource.backend import Backend
+    from secretsource.cache import CachePolicy
+    from secretsource.settings.explanation import Resolution
+
+
+class SettingsConfigDict(BaseConfigDict, total=False):
+    """pydantic-settings' config, and what a chain needs.
+
+    Attributes:
+        chain: A tuple of sources, or a mapping from profile to such tuples. The first source that has a value wins.
+        profile: The profile where SECRETSOURCE_PROFILE names none.
+        backends: Backend objects of your own, by a scheme of your choice.
+        timeout: Seconds for a whole load; 10 by default.
+        cache: How long values are kept.
+        on_unavailable: What an outage (THROTTLED, UNAVAILABLE) does: "raise", or "next" to go on in the chain.
+        on_denied: What a denial does: "raise", or "next".
+    """
+
+    chain: tuple[str, ...] | Mapping[str, tuple[str, ...]]
+    profile: str
+    backends: Mapping[str, Backend]
+    timeout: float
+    cache: CachePolicy
+    on_unavailable: Literal["raise", "next"]
+    on_denied: Literal["raise", "next"]
+
+
+OWN_KEYS = frozenset(SettingsConfigDict.__annotations__) - frozenset(BaseConfigDict.__annotations__)
+config_keys |= OWN_KEYS  # so that `class S(Settings, profile="x")` works, as for pydantic-settings' own keys
+
+
+class ChainSettingsSource(PydanticBaseSettingsSource):
+    """The chain, as one source of pydantic-settings.
+
+    A plain BaseSettings class can put it into its `settings_customise_sources`.
+
+    Args:
+        settings_cls: The settings class.
+        chain: The chain; by default that of the class's config.
+
+    Raises:
+        ConfigurationError: When called, where the declaration makes no sense.
+        ResolutionError: When called, where a source failed other than by MISSING.
+    """
+
+    def __init__(self, settings_cls: type[BaseSettings], chain: object = None) -> None:
+        super().__init__(settings_cls)
+        self._chain = chain
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
+        """Nothing: all fields are found at once, when the source is called."""
+        return None, field_name, False
+
+    def __call__(self) -> dict[str, Any]:
+        """Find every field that no earlier source has, and return what was found."""
+        running = current_load.get()
+        of_ours = running is not None and running.settings_cls is self.settings_cls
+        load = running if running is not None and of_ours else Load(self.settings_cls)
+        values = load.run(self._chain, self.current_state)
+        if not of_ours and (problems := load.problems(())):
+            raise ResolutionError(problems, title=self.settings_cls.__name__)
+        return values
+
+    def __repr__(self) -> str:
+        return f"ChainSettingsSource({self.settings_cls.__name__})"
+
+
+class Settings(BaseSettings):
+    """Base class for settings whose fields come from a chain of sources.
+
+    With no chain declared it behaves as `BaseSettings` does. Keyword arguments beat every source.
+
+    Raises:
+        ConfigurationError: The declaration makes no sense.
+        ResolutionError: A source failed other than by saying that the value does not exist.
+        ValidationError: A field is missing or invalid. The error holds no input, and notes say where was searched.
+    """
+
+    _secretsource: Record | None = PrivateAttr(default=None)
+
+    def __init__(__pydantic_self__, **values: Any) -> None:  # noqa: N805 - a field may be called self
+        settings_cls = type(__pydantic_self__)
+        if not uses_chain(settings_cls):
+            super().__init__(**values)
+            return
+        load = Load(settings_cls, values)
+        error: Exception | None = None
+        token = current_load.set(load)
+        try:
+            super().__init__(**values)
+        except ValidationError as invalid:
+            error = load.failure(invalid)
+        finally:
+            current_load.reset(token)
+        error = error or load.failure(None)
+        if error is not None:
+            raise error  # outside the handler: an exception's context would hold the input
+        __pydantic_self__._secretsource = load.record()
+        mask_strings(__pydantic_self__, __pydantic_self__._secretsource.secret_paths)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Which sources there are: keyword arguments, then the chain; without a chain those of BaseSettings."""
+        standard = (env_settings, dotenv_settings, file_secret_settings)
+        if not uses_chain(settings_cls):
+            return init_settings, *standard
+        if (load := current_load.get()) is not None:
+            load.env_settings = env_settings
+        chain = ChainSettingsSource(settings_cls)
+        if has_chain(settings_cls):
+            return init_settings, chain
+        return init_settings, chain, *(_Except(settings_cls, source) for source in standard)
+
+    @classmethod
+    def load(cls) -> Self:
+        """Make the settings; for type checkers, which want the fields as arguments of the class itself."""
+        return cls()
+
+    @classmethod
+    async def aload(cls) -> Self:
+        """Make the settings in a thread of their own, so that the event loop goes on meanwhile."""
+        return await in_background(cls.load)
+
+    def resolution(self, field: str) -> Resolution:
+        """Where a field's value came from.
+
+        Args:
+            field: The field's path, with dots: `database.password`.
+
+        Raises:
+            KeyError: There is no such leaf; the message names those there are.
+        """
+        record = self._secretsource or record_of(type(self))
+        return record.resolution(field)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
+        record = self._secretsource if self.__pydantic_private__ else None
+        return shown_arguments(super().__repr_args__(), record.secret_paths if record else frozenset())
+
+
+class _Except(PydanticBaseSettingsSource):
+    """A standard source without the fields that name sources of their own: those come from nowhere else."""
+
+    def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
+        super().__init__(settings_cls)
+        self._source = source
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
+        return self._source.get_field_value(field, field_name)
+
+    def __call__(self) -> dict[str, Any]:
+        steered = {
+            place[0]
+            for leaf in leaves_by_path(self.settings_cls).values()
+            if any(depth == 1 and steer.sources for depth, steer in leaf.steering)
+            for place in (*leaf.places[0], leaf.path[:1])
+        }
+        return {key: value for key, value in self._source().items() if key not in steered}
+
+
+def has_chain(settings_cls: type[BaseSettings]) -> bool:
+    """Whether a chain is declared, in the class or in the environment."""
+    return settings_cls.model_config.get("chain") is not None or bool(os.environ.get("SECRETSOURCE_CHAIN", "").strip())
+
+
+def uses_chain(settings_cls: type[BaseSettings]) -> bool:
+    """Whether any field comes through the chain: one is declared, or a field names sources of its own."""
+    if has_chain(settings_cls):
+        return True
+    return any(steer.sources for leaf in leaves_by_path(settings_cls).values() for _, steer in leaf.steering)

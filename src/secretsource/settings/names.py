@@ -1,0 +1,185 @@
+"""Sources that go by a field's names: the environment and `.env` files.
+
+pydantic-settings' own environment source finds the names, joins nested ones and decodes JSON, so that prefix, aliases,
+delimiter and case mean what they mean there. What it works out anew for each field at each load is kept by class.
+"""
+
+from __future__ import annotations
+
+from types import UnionType
+from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin
+from weakref import WeakKeyDictionary
+
+from pydantic_settings import EnvSettingsSource
+from pydantic_settings.sources.utils import parse_env_vars
+
+from secretsource.document import ABSENT
+from secretsource.errors import InvalidSecret
+from secretsource.resolver import POINTER
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from pydantic.fields import FieldInfo
+    from pydantic_settings import BaseSettings
+
+    from secretsource.ref import Ref
+    from secretsource.settings.leaves import Leaf
+
+FILE_SUFFIX = "_FILE"
+
+
+class _Shape(NamedTuple):
+    """What pydantic-settings has to know of a field, worked out once."""
+
+    names: Sequence[tuple[str, str, bool]]  # key, variable, whether it is JSON
+    plain: bool  # its text is its value
+
+
+_shapes: WeakKeyDictionary[type[BaseSettings], dict[tuple[object, ...], dict[str, _Shape]]] = WeakKeyDictionary()
+
+
+class Names(EnvSettingsSource):
+    """One load's view of a set of variables.
+
+    Args:
+        like: The class's environment source, as pydantic-settings made it: with its prefix, delimiter, case.
+        leaves: The class's leaves by path.
+        variables: The variables' texts, by name as they are.
+        ref: The ref of a variable, for showing where a value came from.
+        read_file: Reads the file that an `X_FILE` variable names; None where that convention does not hold.
+    """
+
+    def __init__(
+        self,
+        like: EnvSettingsSource,
+        leaves: Mapping[tuple[str, ...], Leaf],
+        variables: Mapping[str, str | None],
+        ref: Callable[[str], Ref],
+        read_file: Callable[[str], object] | None = None,
+    ) -> None:
+        self.__dict__.update(like.__dict__)
+        self._leaves, self._ref, self._read_file = leaves, ref, read_file
+        self.env_vars = parse_env_vars(variables, self.case_sensitive, self.env_ignore_empty, self.env_parse_none_str)
+        self._shape_of = _shapes.setdefault(self.settings_cls, {}).setdefault(self._variant(), {})
+        self._found: dict[str, tuple[Ref, object]] = {}
+
+    def _variant(self) -> tuple[object, ...]:
+        """What the shapes depend on, beside the class."""
+        return (
+            self.case_sensitive,
+            self.env_prefix,
+            self.env_prefix_target,
+            self.env_nested_delimiter,
+            self.env_parse_none_str,
+            self.env_parse_enums,
+        )
+
+    def find(self, path: tuple[str, ...]) -> tuple[Ref, object]:
+        """Where a leaf is or would be, and its value or ABSENT.
+
+        Raises:
+            InvalidSecret: There is something, and it cannot be read.
+        """
+        name = path[0]
+        if len(path) == 1:
+            return self._find_field(name)
+        if name not in self._found:
+            self._found[name] = self._find_field(name)
+        ref, value = self._found[name]
+        if isinstance(value, str):
+            return ref, value  # a pointer for the whole model
+        return self._nested_ref(name, path), _walk(value, self._leaves[path])
+
+    def _find_field(self, name: str) -> tuple[Ref, object]:
+        shape = self._shape_of.get(name) or self._learn(name)
+        for _, variable, is_json in shape.names:
+            text = self.env_vars.get(variable)
+            if text is not None:
+                if shape.plain or text.startswith(POINTER):
+                    return self._variable_ref(variable), text
+                return self._variable_ref(variable), self._prepare(name, text, variable, is_json=is_json)
+        _, variable, is_json = shape.names[-1]
+        if self._read_file is not None and (from_file := self._find_file(shape)) is not None:
+            return from_file
+        value = ABSENT if shape.plain else self._prepare(name, None, variable, is_json=is_json)
+        return self._variable_ref(shape.names[0][1]), value
+
+    def _learn(self, name: str) -> _Shape:
+        info = self.settings_cls.model_fields[name]
+        names = tuple(self._extract_field_info(info, name))
+        never_json = not any(is_json for *_, is_json in names) and not self._field_is_complex(info)[0]
+        untouched = _is_bare(info.annotation) and not (self.config.get("strict") or self.env_parse_enums)
+        plain = never_json and untouched and self.env_parse_none_str is None
+        self._shape_of[name] = shape = _Shape(names, plain)
+        return shape
+
+    def _prepare(self, name: str, text: str | None, variable: str, *, is_json: bool) -> object:
+        """A field's value as pydantic-settings makes it out of variables: JSON decoded, nested names joined."""
+        info, fault = self.settings_cls.model_fields[name], False
+        value: Any = None
+        try:
+            value = self.prepare_field_value(name, info, text, is_json)
+        except ValueError:  # its context holds the text: it ends here
+            fault = True
+        if fault:
+            msg = "the field takes JSON, and the text is not JSON"
+            raise InvalidSecret(msg, ref=self._variable_ref(variable))
+        if value is None:
+            return ABSENT
+        return self._restored(info, value)
+
+    def _restored(self, info: FieldInfo, value: Any) -> object:
+        if self.env_parse_none_str is not None:
+            value = self._replace_env_none_type_values({"value": value})["value"]
+        if isinstance(value, dict) and not self.case_sensitive:
+            return self._replace_field_names_case_insensitively(info, value)
+        return value
+
+    def explode_env_vars(self, field_name: str, field: FieldInfo, env_vars: Mapping[str, str | None]) -> dict[str, Any]:
+        """Join nested variables, looking only at those that begin as the field's names do."""
+        if not self.env_nested_delimiter:
+            return {}
+        heads = tuple(variable + self.env_nested_delimiter for _, variable, _ in self._shape_names(field_name, field))
+        own = {name: text for name, text in env_vars.items() if name.startswith(heads)}
+        return super().explode_env_vars(field_name, field, own) if own else {}
+
+    def _shape_names(self, name: str, info: FieldInfo) -> Sequence[tuple[str, str, bool]]:
+        shape = self._shape_of.get(name)
+        return shape.names if shape is not None else self._extract_field_info(info, name)
+
+    def _find_file(self, shape: _Shape) -> tuple[Ref, object] | None:
+        """`X_FILE` names a file that holds the value of X, unless it is a field's own variable."""
+        assert self._read_file is not None  # noqa: S101 - for mypy; the caller has looked
+        for _, variable, _ in shape.names:
+            file_variable = variable + self._apply_case_sensitive(FILE_SUFFIX)
+            path = self.env_vars.get(file_variable)
+            if path and not self._is_a_fields_own(file_variable):
+                return self._variable_ref(file_variable), self._read_file(path)
+        return None
+
+    def _is_a_fields_own(self, variable: str) -> bool:
+        shapes = (self._shape_of.get(name) or self._learn(name) for name in self.settings_cls.model_fields)
+        return any(variable == other for shape in shapes for _, other, _ in shape.names)
+
+    def _variable_ref(self, variable: str) -> Ref:
+        return self._ref(variable if self.case_sensitive else variable.upper())
+
+    def _nested_ref(self, name: str, path: tuple[str, ...]) -> Ref:
+        delimiter = self.env_nested_delimiter or "__"
+        variable = (self._shape_of.get(name) or self._learn(name)).names[0][1]
+        return self._variable_ref(delimiter.join([variable, *path[1:]]))
+
+
+def _walk(value: object, leaf: Leaf) -> object:
+    for name, places in zip(leaf.path[1:], leaf.places[1:], strict=True):
+        keys = [*(place[0] for place in places if len(place) == 1), name]
+        key = next((key for key in keys if isinstance(value, dict) and key in value), None)
+        value = value[key] if isinstance(value, dict) and key is not None else ABSENT
+    return value
+
+
+def _is_bare(annotation: object) -> bool:
+    """Whether it is a class, or a union of classes: nothing for which pydantic-settings converts text beforehand."""
+    union = get_origin(annotation) in (Union, UnionType)
+    return all(isinstance(member, type) for member in (get_args(annotation) if union else [annotation]))

@@ -1,0 +1,217 @@
+"""The plan: settings class -> leaves -> the places to look for each, in order. Pure data, made once per class.
+
+`explain`, `check` and the resolver all read this plan; none walks the model again.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+from weakref import WeakKeyDictionary
+
+from secretsource.errors import ConfigurationError, InvalidRef
+from secretsource.ref import did_you_mean, encode
+from secretsource.registry import BUILT_IN
+from secretsource.resolver import Question, Step
+from secretsource.settings.leaves import Leaf, leaves_of
+from secretsource.source import Source
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from pydantic_settings import BaseSettings
+
+    from secretsource.ref import Ref
+
+Chain = str | tuple[str, ...] | list[str]
+
+DEVELOPMENT: Final = "development"
+PRODUCTION: Final = "production"
+_PROFILE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Plan:
+    """Where every leaf of a class is looked for.
+
+    Attributes:
+        profile: The profile's name.
+        leaves: The class's leaves by path, in the order of its fields.
+        steps: For each path the places to look, in order.
+        by_names: The sources that go by a field's names, by their text.
+    """
+
+    profile: str
+    leaves: Mapping[tuple[str, ...], Leaf]
+    steps: Mapping[tuple[str, ...], Sequence[Step]]
+    by_names: Mapping[str, Source]
+
+    def question(self, path: tuple[str, ...]) -> Question:
+        """The question that finds a leaf's value."""
+        leaf = self.leaves[path]
+        return Question(path, self.steps[path], leaf.fit, lambda target: self._follow(target, leaf))
+
+    def _follow(self, target: Ref, leaf: Leaf) -> Step:
+        """A pointer stands for the variable it was found in: for a nested leaf, the rest is walked from there."""
+        rest = list(leaf.path[1:])
+        walked = "/".join([*([target.key] if target.key else []), *rest])
+        return Step(target.with_key(walked) if rest else target, (walked,) if walked else ())
+
+
+_plans: WeakKeyDictionary[type[BaseSettings], dict[tuple[object, ...], Plan]] = WeakKeyDictionary()
+_leaves: WeakKeyDictionary[type[BaseSettings], dict[tuple[str, ...], Leaf]] = WeakKeyDictionary()
+
+
+def leaves_by_path(settings_cls: type[BaseSettings]) -> Mapping[tuple[str, ...], Leaf]:
+    """The class's leaves, found once."""
+    if not settings_cls.__pydantic_complete__:
+        return {leaf.path: leaf for leaf in leaves_of(settings_cls)}
+    if settings_cls not in _leaves:
+        _leaves[settings_cls] = {leaf.path: leaf for leaf in leaves_of(settings_cls)}
+    return _leaves[settings_cls]
+
+
+def plan_for(settings_cls: type[BaseSettings], chain: object = None) -> Plan:
+    """The plan of a class, for the profile that is in force.
+
+    Args:
+        settings_cls: The class.
+        chain: A chain in place of the one in its config.
+
+    Raises:
+        ConfigurationError: A source, a profile or a `From` makes no sense; one line for each that does not.
+    """
+    profile, texts = chain_in_force(settings_cls, chain)
+    config: Mapping[str, Any] = settings_cls.model_config
+    schemes = tuple(config.get("backends") or ())
+    leaves = leaves_by_path(settings_cls)
+    cached = _plans.setdefault(settings_cls, {})
+    key = (profile, texts, schemes, id(leaves))
+    if key not in cached:
+        cached[key] = _Planner(profile, texts, schemes).plan(leaves)
+    return cached[key]
+
+
+def chain_in_force(settings_cls: type[BaseSettings], chain: object = None) -> tuple[str, tuple[str, ...]]:
+    """The profile's name and its sources: of the environment, else of the class."""
+    config: Mapping[str, Any] = settings_cls.model_config
+    declared = config.get("chain") if chain is None else chain
+    asked = os.environ.get("SECRETSOURCE_PROFILE") or config.get("profile")
+    replaced = os.environ.get("SECRETSOURCE_CHAIN", "").split()
+    profile = _profile(asked, declared, replaced=bool(replaced))
+    if replaced:
+        return profile, tuple(replaced)
+    return profile, _texts(declared[profile] if isinstance(declared, Mapping) else declared)
+
+
+def standard_chain(settings_cls: type[BaseSettings]) -> tuple[str, ...]:
+    """The chain that says what BaseSettings does by itself: environment, `.env` files (the last first), secrets_dir."""
+    config: Mapping[str, Any] = settings_cls.model_config
+    files, folders = _paths(config.get("env_file")), _paths(config.get("secrets_dir"))
+    return (
+        "env://",
+        *(f"dotenv://{encode(path, '?#{}')}" for path in reversed(files)),
+        *(f"file://{encode(path.rstrip('/'), '?#{}')}/{{name}}" for path in reversed(folders)),
+    )
+
+
+def _paths(value: Any) -> list[str]:
+    if value is None:
+        return []
+    return [os.fspath(path) for path in ([value] if isinstance(value, str | os.PathLike) else value)]
+
+
+def _profile(asked: object, declared: object, *, replaced: bool) -> str:
+    known = list(declared) if isinstance(declared, Mapping) else None
+    profile = asked or DEVELOPMENT
+    if known and not asked:
+        if DEVELOPMENT not in known and len(known) > 1:
+            msg = f"no profile is chosen: set SECRETSOURCE_PROFILE to one of {', '.join(known)}"
+            raise ConfigurationError(msg)
+        profile = DEVELOPMENT if DEVELOPMENT in known else known[0]
+    if not isinstance(profile, str) or not _PROFILE_NAME.fullmatch(profile):
+        msg = "a profile's name consists of letters, digits, '.', '_' and '-'"
+        raise ConfigurationError(msg)
+    if known is not None and profile not in known and not replaced:
+        meant = did_you_mean(profile, known)
+        msg = f"there is no profile {profile!r}{meant} (the chain has: {', '.join(known) or 'none'})"
+        raise ConfigurationError(msg)
+    return profile
+
+
+def _texts(chain: object) -> tuple[str, ...]:
+    if chain is None:
+        return ()
+    if isinstance(chain, str):
+        return tuple(chain.split())
+    if isinstance(chain, tuple | list) and all(isinstance(source, str) for source in chain):
+        return tuple(chain)
+    msg = "a chain is a tuple of sources, or a mapping from profile to such tuples"
+    raise ConfigurationError(msg)
+
+
+class _Planner:
+    """Works out one plan, and gathers what is wrong on the way."""
+
+    def __init__(self, profile: str, texts: Sequence[str], schemes: Collection[str]) -> None:
+        self._profile, self._schemes = profile, schemes
+        self._by_names: dict[str, Source] = {}
+        self._sources: dict[tuple[str, bool], Source | None] = {}
+        self._faults: dict[str, type[ConfigurationError]] = {}
+        self._chain = self._read(texts, in_chain=True)
+
+    def plan(self, leaves: Mapping[tuple[str, ...], Leaf]) -> Plan:
+        steps = {path: tuple(self._steps(leaf)) for path, leaf in leaves.items()}
+        if self._faults:
+            kinds = set(self._faults.values())
+            raise (kinds.pop() if len(kinds) == 1 else ConfigurationError)("\n".join(self._faults))
+        return Plan(self._profile, leaves, steps, self._by_names)
+
+    def _read(self, texts: Iterable[str], *, in_chain: bool) -> list[Source]:
+        for text in texts:
+            if (text, in_chain) not in self._sources:
+                self._sources[text, in_chain] = None
+                try:
+                    source = Source(text, in_chain=in_chain, schemes=self._schemes)
+                except ConfigurationError as error:
+                    self._faults[str(error)] = type(error)
+                else:
+                    self._sources[text, in_chain] = source
+                    if source.by_names:
+                        self._by_names[text] = source
+        found = (self._sources[text, in_chain] for text in texts)
+        return [source for source in found if source is not None]
+
+    def _steps(self, leaf: Leaf) -> Iterable[Step]:
+        sources, taken = self._chain, 1
+        names = list(leaf.path)
+        for depth, steer in leaf.steering:
+            if steer.sources:
+                sources, taken = self._read(steer.sources, in_chain=False), depth
+            if steer.name is not None:
+                names[depth - 1] = steer.name
+            self._check_schemes(leaf, (*(steer.only or ()), *steer.never))
+        allowed = [source for source in sources if all(steer.allows(source.scheme) for _, steer in leaf.steering)]
+        for source in allowed:
+            if (step := self._step(source, names, taken)) is not None:
+                yield step
+
+    def _step(self, source: Source, names: list[str], taken: int) -> Step | None:
+        if source.by_names:
+            return Step(source.names_ref(self._profile), names=source.text)
+        try:
+            return Step(*source.expand(names, self._profile, taken=taken))
+        except InvalidRef as error:
+            self._faults[str(error)] = InvalidRef
+        return None
+
+    def _check_schemes(self, leaf: Leaf, named: Sequence[str]) -> None:
+        for scheme in named:
+            known = {*BUILT_IN, *self._schemes, *(source.scheme for source in self._chain)}
+            if scheme not in known and (meant := did_you_mean(scheme, known)):
+                self._faults[f"{leaf.name}: From names the backend {scheme!r}, which is not there{meant}"] = (
+                    ConfigurationError
+                )

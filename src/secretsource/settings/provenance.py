@@ -1,0 +1,150 @@
+"""Where the values of one settings object came from. No value is in here."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from secretsource.errors import Outcome
+from secretsource.settings.explanation import Attempt, Explanation, Resolution
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pydantic_settings import BaseSettings
+
+    from secretsource.cache import Entry
+    from secretsource.ref import Ref
+    from secretsource.resolver import Question
+    from secretsource.settings.plan import Plan
+
+Path = tuple[str, ...]
+
+
+class _Origin(NamedTuple):
+    """What is kept of one answer."""
+
+    outcome: Outcome
+    ref: Ref | None
+    trail: Sequence[Attempt]
+    version: str | None = None
+    created: datetime | None = None
+    expires: datetime | None = None
+    fetched: float | None = None
+    cached: bool = False
+
+
+class Record:
+    """Where each leaf came from. It travels with the settings object, also in a pickle.
+
+    Attributes:
+        settings: The class's name.
+        profile: The profile's name.
+        secret_paths: The leaves that came out of a secret store.
+    """
+
+    def __init__(
+        self,
+        settings_cls: type[BaseSettings],
+        plan: Plan | None = None,
+        questions: Iterable[Question] = (),
+        secret_paths: frozenset[Path] = frozenset(),
+    ) -> None:
+        self.settings = settings_cls.__name__
+        self.profile = "" if plan is None else plan.profile
+        self.secret_paths = secret_paths
+        self._origins: dict[Path, _Origin] = {question.path: _origin(question) for question in questions}
+        leaves = {} if plan is None else plan.leaves
+        self._fields: dict[Path, bool] = {path: leaf.has_default for path, leaf in leaves.items()}
+
+    def resolution(self, field: str) -> Resolution:
+        """The resolution of one leaf.
+
+        Raises:
+            KeyError: There is no such leaf.
+        """
+        path = tuple(field.split("."))
+        if path not in self._fields:
+            below = [".".join(leaf) for leaf in self._fields if leaf[: len(path)] == path]
+            known = ", ".join(below or (".".join(leaf) for leaf in self._fields))
+            msg = f"{self.settings} has no leaf {field!r}; there are: {known}"
+            raise KeyError(msg)
+        return self._resolution(path)
+
+    def explanation(self) -> Explanation:
+        """All leaves' resolutions, in the order of the class."""
+        return Explanation(self.settings, self.profile, [self._resolution(path) for path in self._fields])
+
+    def _resolution(self, path: Path) -> Resolution:
+        origin = self._origins.get(path)
+        field = ".".join(path)
+        if origin is None:
+            return Resolution(field, Outcome.FOUND, backend="init")
+        return Resolution(
+            field=field,
+            outcome=origin.outcome,
+            ref=origin.ref,
+            backend=self._backend(path, origin),
+            version=origin.version,
+            created=origin.created,
+            age=None if origin.fetched is None else max(0.0, time.time() - origin.fetched),
+            expires=origin.expires,
+            cached=origin.cached,
+            trail=tuple(origin.trail),
+        )
+
+    def _backend(self, path: Path, origin: _Origin) -> str | None:
+        if origin.ref is not None:
+            return origin.ref.scheme
+        return "default" if self._fields[path] else None
+
+    def __eq__(self, other: object) -> bool:
+        """Records do not tell settings apart: two with the same values are the same, wherever they came from."""
+        return isinstance(other, Record)
+
+    def __hash__(self) -> int:
+        return hash(Record)
+
+    def __repr__(self) -> str:
+        return f"<Record of {self.settings}>"
+
+
+def _origin(question: Question) -> _Origin:
+    answer: Any = question.answer
+    ref = answer.ref if answer.outcome is not Outcome.MISSING else None
+    entry: Entry | None = answer.entry
+    if entry is None or entry.value is None:
+        return _Origin(answer.outcome, ref, question.trail)
+    value = entry.value
+    return _Origin(
+        answer.outcome,
+        ref,
+        question.trail,
+        value.version,
+        value.created,
+        value.expires or _lease_end(entry),
+        entry.wall,
+        answer.cached,
+    )
+
+
+def _lease_end(entry: Entry) -> datetime | None:
+    lease = entry.value.lease if entry.value is not None else None
+    if lease is None or lease.seconds <= 0:
+        return None
+    return datetime.fromtimestamp(entry.wall + lease.seconds, UTC)
+
+
+def searched(question: Question | None) -> str:
+    """Every place that was searched for a leaf, and what each said, in a sentence."""
+    if question is None:
+        return "given by the caller"
+    if not question.trail:
+        return "no source of the chain may supply it"
+    places = [f"{attempt.ref} ({attempt.outcome}{_because(attempt)})" for attempt in question.trail]
+    return f"searched {', '.join(places)}"
+
+
+def _because(attempt: Attempt) -> str:
+    return f": {attempt.detail}" if attempt.detail else ""

@@ -17,6 +17,8 @@ import pytest
 from secretsource.backends.memory import MemoryBackend
 
 pytest_plugins = [  # a line for each module in tests/servers that has fixtures
+    "tests.servers.moto",
+    "tests.servers.awsfront",
     "tests.servers.keyrings",
 ]
 

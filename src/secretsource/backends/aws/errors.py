@@ -1,0 +1,227 @@
+"""What AWS's errors mean, and what to say about them. The tables are at the end."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from secretsource.backend import Advice
+from secretsource.errors import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_ACTION: Final = re.compile(r"not authorized to perform:? ([a-z0-9-]{1,40}:[A-Za-z0-9]{1,80})\b")
+_PRINCIPAL: Final = re.compile(r"User:? (arn:[a-z-]{1,20}:(?:iam|sts)::\d{12}:[\w+=,.@/-]{1,200})")
+_SECONDS: Final = re.compile(r"\d{1,6}(\.\d+)?")
+
+
+class UnusableAnswer(Exception):
+    """An answer of which the SDK makes no error, or a question that AWS has no answer to. It holds no value."""
+
+    def __init__(self, outcome: Outcome, detail: str) -> None:
+        super().__init__(detail)
+        self.outcome = outcome
+        self.detail = detail
+
+
+def outcome_of(error: Exception) -> Outcome:
+    """What an error of the SDK means. What is not known is UNAVAILABLE."""
+    if isinstance(error, UnusableAnswer):
+        return error.outcome
+    code = code_of(error)
+    if code is None:
+        names = (kind.__name__ for kind in type(error).__mro__)
+        return next((BY_CLASS[name] for name in names if name in BY_CLASS), Outcome.UNAVAILABLE)
+    if code == "InvalidRequestException" and "delet" in _message(error).lower():
+        return Outcome.INACTIVE
+    outcome = BY_CODE.get(code) or BY_STATUS.get(_status(error), Outcome.UNAVAILABLE)
+    refused_role = outcome is Outcome.DENIED and getattr(error, "operation_name", "").startswith("AssumeRole")
+    return Outcome.UNAUTHENTICATED if refused_role else outcome
+
+
+def advice_on(error: Exception, service: str) -> Advice:
+    """What to tell the user: our words, AWS's code, and of its message only who may not do what."""
+    outcome = outcome_of(error)
+    if isinstance(error, UnusableAnswer):
+        return Advice(error.detail)
+    code = code_of(error)
+    if code is None:
+        name = type(error).__name__
+        return Advice(*WORDS_OF_CLASS.get(name, (f"the AWS SDK says {name}", None)))
+    detail = WORDS_OF_OUTCOME.get(outcome, "AWS says")
+    if outcome is Outcome.MISSING and re.search(r"staging label|VersionId", _message(error)):
+        detail = "there is a secret of this name, but no such version of it"
+    return Advice(f"{detail} ({code}{_who_may_not(error)})", _hint(error, code, outcome, service), _retry_after(error))
+
+
+def code_of(error: Exception) -> str | None:
+    """AWS's own name for an error, or None where AWS did not answer."""
+    return _answer(error).get("Error", {}).get("Code") if _answer(error) else None
+
+
+def _answer(error: Exception) -> Mapping[str, Any]:
+    answer = getattr(error, "response", None)  # connection errors have one too, which is no mapping
+    return answer if isinstance(answer, dict) else {}
+
+
+def _message(error: Exception) -> str:
+    return str(_answer(error).get("Error", {}).get("Message", ""))
+
+
+def _status(error: Exception) -> int:
+    return int(_answer(error).get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def _retry_after(error: Exception) -> float | None:
+    text = _answer(error).get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", "")
+    return float(text) if _SECONDS.fullmatch(text) else None
+
+
+def _who_may_not(error: Exception) -> str:
+    """The action and the principal out of a refusal. The patterns let nothing through but names of AWS's own making."""
+    action, principal = _ACTION.search(_message(error)), _PRINCIPAL.search(_message(error))
+    return (f": {action[1]}" if action else "") + (f" as {principal[1]}" if principal else "")
+
+
+def _hint(error: Exception, code: str, outcome: Outcome, service: str) -> str | None:
+    if getattr(error, "operation_name", "").startswith("AssumeRole") and outcome is Outcome.UNAUTHENTICATED:
+        return "the caller needs sts:AssumeRole on the role, and the role's trust policy has to name the caller"
+    return HINT_OF_CODE.get(code) or (HINT_OF_DENIAL[service] if outcome is Outcome.DENIED else None)
+
+
+WORDS_OF_OUTCOME: Final = {
+    Outcome.MISSING: "AWS has none of this name",
+    Outcome.INACTIVE: "it is scheduled for deletion, or its key is disabled",
+    Outcome.DENIED: "denied, or absent and hidden by policy",
+    Outcome.UNAUTHENTICATED: "AWS refuses the login",
+    Outcome.THROTTLED: "too many requests",
+    Outcome.UNAVAILABLE: "AWS could not answer",
+    Outcome.INVALID: "AWS cannot use the request, or open the value",
+}
+
+_LOG_IN: Final = "log in again, or let the SDK find credentials that renew themselves"
+_CLOCK: Final = "check the secret access key, and this machine's clock"
+HINT_OF_CODE: Final = {
+    "DecryptionFailure": "check the state of the KMS key that it was encrypted with",
+    "ExpiredToken": _LOG_IN,
+    "ExpiredTokenException": _LOG_IN,
+    "InvalidClientTokenId": "check the access key, and whether it belongs to this region's partition",
+    "InvalidSignatureException": _CLOCK,
+    "RequestExpired": _CLOCK,
+    "RequestTimeTooSkewed": _CLOCK,
+    "SignatureDoesNotMatch": _CLOCK,
+    "UnrecognizedClientException": "check the access key, and whether it belongs to this region's partition",
+    "ValidationException": "a name with a slash in it begins with one: aws-ssm:///shop/password",
+}
+HINT_OF_DENIAL: Final = {
+    "secretsmanager": "needs secretsmanager:GetSecretValue on it, and kms:Decrypt if it has a KMS key of its own",
+    "ssm": "needs ssm:GetParameters on it, and kms:Decrypt if it has a KMS key of its own",
+}
+
+_NO_NETWORK: Final = "check the network, proxies, region and endpoint"
+_NO_LOGIN: Final = "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where there is a role"
+WORDS_OF_CLASS: Final[Mapping[str, tuple[str, str | None]]] = {
+    "ConnectTimeoutError": ("no connection to AWS in time", _NO_NETWORK),
+    "ConnectionClosedError": ("the connection was closed before the answer was whole", None),
+    "CredentialRetrievalError": ("the credentials could not be fetched from where they come from", _NO_LOGIN),
+    "EndpointConnectionError": ("no connection to AWS", _NO_NETWORK),
+    "InvalidRegionError": ("this is not the name of a region", "such as eu-west-1"),
+    "NoCredentialsError": ("no AWS credentials were found", _NO_LOGIN),
+    "NoRegionError": ("no AWS region is set", "set AWS_DEFAULT_REGION, or write ?region=... in the ref"),
+    "ParamValidationError": ("the SDK does not accept this name or version", None),
+    "PartialCredentialsError": ("only a part of the AWS credentials is set", _NO_LOGIN),
+    "ProfileNotFound": ("the AWS config files have no such profile", "check ?profile=... or AWS_PROFILE"),
+    "ProxyConnectionError": ("no connection to the proxy", "check HTTPS_PROXY and NO_PROXY"),
+    "ReadTimeoutError": ("no answer from AWS in time", None),
+    "SSLError": ("the TLS connection failed", "for a private certificate authority set AWS_CA_BUNDLE"),
+    "TimeoutError": ("no answer in time", None),
+}
+
+
+def _table(groups: Mapping[Outcome, str]) -> dict[str, Outcome]:
+    return {name: outcome for outcome, names in groups.items() for name in names.split()}
+
+
+BY_STATUS: Final = {  # for an answer without a code that is known: a proxy's, or a page of somebody else's
+    301: Outcome.INVALID,
+    302: Outcome.INVALID,
+    307: Outcome.INVALID,
+    308: Outcome.INVALID,
+    401: Outcome.UNAUTHENTICATED,
+    403: Outcome.DENIED,
+    404: Outcome.INVALID,
+    405: Outcome.INVALID,
+    429: Outcome.THROTTLED,
+}
+
+# KMS tells a refusal by AccessDeniedException. So a DecryptionFailure is not about rights: the value is there and
+# cannot be opened, which is INVALID, and a refresh that meets it keeps the last good value.
+BY_CODE: Final = _table(
+    {
+        Outcome.MISSING: "ParameterNotFound ParameterVersionNotFound ResourceNotFoundException",
+        Outcome.INACTIVE: "DisabledException KMSDisabledException KMSInvalidStateException",
+        Outcome.DENIED: """
+            AccessDenied AccessDeniedException AccountProblem KMSAccessDeniedException NotAuthorized OptInRequired
+            UnauthorizedOperation
+        """,
+        Outcome.UNAUTHENTICATED: """
+            AuthFailure ExpiredToken ExpiredTokenException IDPRejectedClaim IncompleteSignature
+            IncompleteSignatureException InvalidAccessKeyId InvalidClientTokenId InvalidIdentityToken
+            InvalidSignatureException MissingAuthenticationToken MissingAuthenticationTokenException
+            RegionDisabledException RequestExpired RequestTimeTooSkewed SignatureDoesNotMatch TokenRefreshRequired
+            UnauthorizedException UnrecognizedClientException
+        """,
+        Outcome.THROTTLED: """
+            BandwidthLimitExceeded EC2ThrottledException KMSThrottlingException LimitExceededException
+            PriorRequestNotComplete ProvisionedThroughputExceededException RequestLimitExceeded RequestThrottled
+            RequestThrottledException SlowDown ThrottledException Throttling ThrottlingException
+            TooManyRequestsException TransactionInProgressException
+        """,
+        Outcome.UNAVAILABLE: """
+            DependencyTimeoutException IDPCommunicationError InternalError InternalFailure InternalServerError
+            InternalServiceError InternalServiceErrorException KMSInternalException KeyUnavailableException
+            RequestTimeout RequestTimeoutException ServiceUnavailable ServiceUnavailableException
+        """,
+        Outcome.INVALID: """
+            DecryptionFailure EncryptionFailure IncorrectKeyException InvalidAction InvalidCiphertextException
+            InvalidKeyId InvalidKeyUsageException InvalidNextTokenException InvalidParameterCombination
+            InvalidParameterException InvalidParameterValue InvalidQueryParameter InvalidRequestException
+            KMSNotFoundException MalformedPolicyDocument MalformedPolicyDocumentException MalformedQueryString
+            MissingAction MissingParameter NotFoundException PackedPolicyTooLarge PreconditionNotMetException
+            PublicPolicyException ResourceExistsException SerializationException UnknownOperationException
+            UnsupportedParameterType ValidationError ValidationException
+        """,
+    }
+)
+
+# The name of a botocore class stands for its subclasses too.
+BY_CLASS: Final = _table(
+    {
+        Outcome.UNAUTHENTICATED: """
+            ConfigNotFound ConfigParseError CredentialRetrievalError InfiniteLoopConfigError InvalidConfigError
+            LoginError MissingDependencyException NoAuthTokenError NoCredentialsError NoRegionError
+            PartialCredentialsError ProfileNotFound RefreshWithMFAUnsupportedError SSOError TokenRetrievalError
+            UnknownCredentialError UnknownTokenProviderError
+        """,
+        Outcome.UNAVAILABLE: """
+            CapacityNotAvailableError ConnectionError HTTPClientError IncompleteReadError MetadataRetrievalError
+            ResponseStreamingError TimeoutError
+        """,
+        Outcome.INVALID: """
+            ApiVersionNotFoundError AwsChunkedWrapperError BaseEndpointResolverError ChecksumError DataNotFoundError
+            EndpointProviderError FlexibleChecksumError InvalidChecksumConfigError InvalidDNSNameError
+            InvalidDefaultsMode InvalidEndpointConfigurationError InvalidEndpointDiscoveryConfigurationError
+            InvalidExpressionError InvalidHostLabelError InvalidIMDSEndpointError InvalidIMDSEndpointModeError
+            InvalidProxiesConfigError InvalidRetryConfigurationError InvalidS3AddressingStyleError
+            InvalidS3UsEast1RegionalEndpointConfigError InvalidSTSRegionalEndpointsConfigError MD5UnavailableError
+            MissingParametersError OperationNotPageableError PaginationError ParamValidationError
+            ServiceNotInRegionError StubResponseError UndefinedModelAttributeError UnknownClientMethodError
+            UnknownRegionError UnknownServiceStyle UnknownSignatureVersionError UnseekableStreamError
+            UnsupportedOutpostResourceError UnsupportedS3AccesspointConfigurationError UnsupportedS3ArnError
+            UnsupportedS3ConfigurationError UnsupportedS3ControlArnError UnsupportedS3ControlConfigurationError
+            UnsupportedServiceProtocolsError UnsupportedSignatureVersionError ValidationError WaiterConfigError
+            WaiterError
+        """,
+    }
+)

@@ -1,0 +1,168 @@
+"""Who asks AWS, and the SDK's session and client that do it in their name.
+
+The session is botocore's own, which boto3 only wraps, so that the credential chain is the one boto3 has.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from functools import lru_cache, partial
+from hashlib import sha256
+from os import environ
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
+
+from secretsource.backend import needs_extra
+from secretsource.concurrency import PerProcess
+from secretsource.redaction import quiet
+
+if TYPE_CHECKING:
+    from botocore.config import Config
+    from botocore.credentials import Credentials
+    from botocore.session import Session
+
+    from secretsource.ref import Ref
+
+CONNECTIONS: Final = 32
+CONNECT_SECONDS: Final = 2
+READ_SECONDS: Final = 5
+LOGGERS: Final = ("botocore", "boto3", "urllib3")
+"""They log values and tokens at DEBUG."""
+
+_AWS_HOST: Final = re.compile(r"(^|\.)(amazonaws\.(com(\.cn)?|eu)|api\.aws|api\.amazonwebservices\.com\.cn)$")
+
+
+class Who(NamedTuple):
+    """Whose answer it is: what a ref and the environment say about region, address, account and login.
+
+    Attributes:
+        region: Where, if ref or environment say so; else the profile does.
+        endpoint: The address that the ref gives.
+        configured: The address that the environment gives, which the SDK finds by itself.
+        profile: The ref's profile of the AWS config files.
+        role_arn: The role that the ref wants to be assumed.
+        environment: What else in the environment chooses a login; a key id as a short hash.
+    """
+
+    region: str | None
+    endpoint: str | None
+    configured: str | None
+    profile: str | None
+    role_arn: str | None
+    environment: tuple[str | None, ...]
+
+
+def who(ref: Ref, address_variable: str) -> Who:
+    """Who asks for a ref, going by the ref and environment variables alone."""
+    options, get = ref.options, environ.get
+    region = options.get("region") or _region_of_arn(ref.location) or get("AWS_DEFAULT_REGION") or get("AWS_REGION")
+    endpoint = options.get("endpoint_url")
+    configured = None if endpoint else get(address_variable) or get("AWS_ENDPOINT_URL")
+    files = get("AWS_CONFIG_FILE"), get("AWS_SHARED_CREDENTIALS_FILE")
+    profile = options.get("profile")
+    login = () if profile else (get("AWS_PROFILE"), get("AWS_ROLE_ARN"), _short_hash(get("AWS_ACCESS_KEY_ID")))
+    return Who(region, endpoint, configured, profile, options.get("role_arn"), (*files, *login))
+
+
+def _region_of_arn(location: str) -> str | None:
+    return location.split(":", 4)[3] or None if location.startswith("arn:") else None
+
+
+@lru_cache(maxsize=64)
+def _short_hash(key_id: str | None) -> str | None:
+    return None if key_id is None else sha256(key_id.encode()).hexdigest()[:12]
+
+
+class Login:
+    """A session with its credentials. One for each `Who`, shared by both services, so that a role is assumed once."""
+
+    def __init__(self, asker: Who, scheme: str) -> None:
+        self.asker = asker
+        with needs_extra(scheme, "aws"):
+            import botocore.session  # noqa: F401 - before the logs are quiet, so that its loggers are there
+        with quiet(*LOGGERS):
+            self._session = _session(asker.profile)
+            if asker.role_arn:
+                _assume_role(self._session, asker.role_arn, asker)
+        self._lock = threading.Lock()  # a session makes one client at a time
+
+    def client(self, service: str) -> Any:
+        """A client for a service.
+
+        Raises:
+            botocore.exceptions.BotoCoreError: There are no credentials, no region, or the config files are unusable.
+        """
+        from botocore.exceptions import NoCredentialsError
+
+        with self._lock, quiet(*LOGGERS):
+            credentials = self._session.get_credentials()
+            if credentials is None:  # a client made without any would never find them
+                raise NoCredentialsError
+            credentials.get_frozen_credentials()  # a role is assumed here, once, and not by each thread of a batch
+            return self._session.create_client(service, region_name=self.asker.region, endpoint_url=self.asker.endpoint)
+
+    def same_as(self, other: Login) -> bool:
+        """Whether both have the same credentials at this moment."""
+        with quiet(*LOGGERS):
+            ours, theirs = self._session.get_credentials(), other._session.get_credentials()
+            if ours is None or theirs is None:
+                return ours is theirs
+            return ours.get_frozen_credentials() == theirs.get_frozen_credentials()
+
+
+logins: Final[PerProcess[Who, Login]] = PerProcess()
+
+
+def _session(profile: str | None) -> Session:
+    from botocore.session import Session
+
+    session = Session(profile=profile)
+    session.set_default_client_config(_config())  # for the clients too that a session logs in with
+    return session
+
+
+def _config() -> Config:
+    from botocore.config import Config
+
+    from secretsource import __version__
+
+    return Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": 1},
+        max_pool_connections=CONNECTIONS,
+        user_agent_extra=f"secretsource/{__version__}",
+    )
+
+
+class _AssumedRole:
+    """Takes the place of a session's credential chain."""
+
+    def __init__(self, credentials: Credentials) -> None:
+        self._credentials = credentials
+
+    def load_credentials(self) -> Credentials:
+        """The credentials of the role, which renew themselves."""
+        return self._credentials
+
+
+def _assume_role(session: Session, role_arn: str, asker: Who) -> None:
+    """Let a session take the role, with what its own chain finds. STS is asked at the first call."""
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+    from botocore.exceptions import NoCredentialsError
+
+    source = session.get_component("credential_provider").load_credentials()
+    if source is None:
+        raise NoCredentialsError
+
+    sts = partial(session.create_client, region_name=asker.region, endpoint_url=_sts_address(asker.endpoint))
+    fetcher = AssumeRoleCredentialFetcher(sts, source, role_arn, {"RoleSessionName": "secretsource"})
+    role = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+    session.register_component("credential_provider", _AssumedRole(role))
+
+
+def _sts_address(endpoint: str | None) -> str | None:
+    """Where a ref's role is assumed: what stands in for AWS does so for STS; an address of AWS's is one service's."""
+    own = endpoint and _AWS_HOST.search(urlsplit(endpoint).hostname or "")
+    return None if own or "AWS_ENDPOINT_URL_STS" in environ else endpoint

@@ -6,6 +6,7 @@ import atexit
 import errno
 import ipaddress
 import os
+import re
 import shutil
 import socket
 import sys
@@ -14,32 +15,23 @@ from collections.abc import Iterator
 
 import pytest
 
+import secretsource
 from secretsource.backends.memory import MemoryBackend
 
 pytest_plugins = [  # a line for each module in tests/servers that has fixtures
-    "tests.servers.moto",
+    "tests.servers.moto",  # before awsfront, which imports it
     "tests.servers.awsfront",
+    "tests.servers.azurecloud",
     "tests.servers.keyrings",
+    "tests.servers.openbao",
+    "tests.servers.vaultfront",
+    "tests.files",
 ]
 
-_FOREIGN = (
-    *(
-        "AWS_",
-        "AZURE_",
-        "BAO_",
-        "BOTO",
-        "CLOUDSDK_",
-        "DBUS_",
-        "GCE_",
-        "GCLOUD_",
-        "GOOGLE_",
-        "GRPC_",
-        "IDENTITY_",
-        "MSI_",
-    ),
-    *("KEYRING_", "PYTHON_KEYRING_", "REQUESTS_", "SECRETSOURCE_", "SSL_CERT_", "VAULT_", "XDG_"),
+_FOREIGN = re.compile(
+    r"(AWS|AZURE|BAO|CLOUDSDK|DBUS|GCE|GCLOUD|GOOGLE|GRPC|IDENTITY|KEYRING|MSI|PYTHON_KEYRING|REQUESTS|SECRETSOURCE"
+    r"|SSL_CERT|VAULT|XDG)_|BOTO|NETRC$|CURL_CA_BUNDLE$|(HTTPS?|ALL|NO)_PROXY$"
 )
-_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "CURL_CA_BUNDLE", "NETRC")
 _HOME = tempfile.mkdtemp(prefix="secretsource-home-")
 _CLOSED = "127.0.0.1:9"
 _HERMETIC = {
@@ -61,7 +53,7 @@ _HERMETIC = {
 
 def _shut_in() -> None:
     for name in list(os.environ):
-        if name.startswith(_FOREIGN) or name.upper() in _PROXIES:
+        if _FOREIGN.match(name.upper()):
             del os.environ[name]
     os.environ.update(_HERMETIC)
     atexit.register(shutil.rmtree, _HOME, ignore_errors=True)
@@ -105,9 +97,10 @@ def reached() -> Iterator[list[str]]:
 
 @pytest.fixture(autouse=True)
 def _leave_no_trace() -> Iterator[None]:
-    """The environment and `memory://` are for each test as they were before."""
+    """The environment, the cache and `memory://` are for each test as they were before."""
     before = dict(os.environ)
     yield
+    secretsource.clear_cache()
     MemoryBackend().clear()
     if dict(os.environ) != before:
         os.environ.clear()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,13 +13,13 @@ from secretsource.backend import Outcome
 from secretsource.backends.file import FileBackend
 from secretsource.ref import Ref
 from secretsource.testing import Ability, BackendConformance
+from tests.files import failing
 
 
 class TestFile(BackendConformance):
     cannot: ClassVar[Mapping[Ability, str]] = {
         Ability.BATCH: "there are no calls",
         Ability.CUT: "there is no connection",
-        Ability.DENIED: "root may read any file; tests/test_file.py has it as another user",
         Ability.INACTIVE: "a file is there or not",
         Ability.THROTTLED: "a disk does not ask for patience",
         Ability.UNAUTHENTICATED: "there is no login",
@@ -27,8 +27,8 @@ class TestFile(BackendConformance):
     }
 
     @pytest.fixture(autouse=True)
-    def _folder(self, tmp_path: Path) -> None:
-        self.folder = tmp_path
+    def _folder(self, open_folder: Path) -> None:
+        self.folder = open_folder
 
     def make_backend(self) -> FileBackend:
         return FileBackend()
@@ -38,13 +38,10 @@ class TestFile(BackendConformance):
 
     def put(self, name: str, value: str | bytes) -> None:
         """As `echo` and editors write it: with one line end more than the value has."""
-        self.folder.joinpath(name).write_bytes((value.encode() if isinstance(value, str) else value) + b"\n")
+        (self.folder / name).write_bytes((value.encode() if isinstance(value, str) else value) + b"\n")
 
     def delete(self, name: str) -> None:
-        self.folder.joinpath(name).unlink()
+        (self.folder / name).unlink()
 
-    @contextmanager
-    def failing(self, name: str, outcome: Outcome) -> Iterator[None]:
-        self.folder.joinpath(name).chmod(0o666)
-        yield
-        self.folder.joinpath(name).chmod(0o600)
+    def failing(self, name: str, outcome: Outcome) -> AbstractContextManager[None]:
+        return failing(self.folder / name, outcome)

@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
+import secretsource
 from secretsource.backend import Advice, Outcome, SecretValue
 from secretsource.clock import Deadline
-from secretsource.testing.harness import FAULTS, SECONDS, Ability, Harness
-from secretsource.testing.leaks import Canary, everything_logged
-from secretsource.testing.processes import Child, imported_with
+from secretsource.errors import error_for
+from secretsource.testing.harness import FAULTS, SECONDS, Ability, Harness, answering
+from secretsource.testing.leaks import Canary, all_of, everything_logged
+from secretsource.testing.processes import KNOWN_SDKS, Child, imported_with
 from secretsource.testing.values import VALUES
 
 if TYPE_CHECKING:
@@ -37,20 +39,6 @@ THREADS: Final = 8
 READS: Final = 40
 SEVERAL: Final = 25  # more than one batch of any store holds
 
-_KNOWN_SDKS = (
-    "asyncio",
-    "azure",
-    "boto3",
-    "botocore",
-    "dotenv",
-    "google",
-    "grpc",
-    "hvac",
-    "keyring",
-    "pydantic",
-    "requests",
-)
-
 
 class BackendConformance(Harness):
     """Subclass it as `Test...` with the methods of the harness filled in, and every test below runs on your store."""
@@ -62,22 +50,22 @@ class BackendConformance(Harness):
         """Text stays text: it is not stripped, cast, expanded or normalised."""
         if ability is not None:
             self.need(ability)
-        assert self.read(self.make_backend(), self.stored(value)) == value
+        assert self.read(self.new_backend(), self.stored(value)) == value
 
     def test_bytes_come_back_as_bytes(self) -> None:
         """A binary secret is bytes, whatever is in it."""
         self.need(Ability.BINARY)
         value = b"\x00\xff\xfe\x80" + bytes(range(256)) + b"\r\n"
-        assert self.read(self.make_backend(), self.stored(value)) == value
+        assert self.read(self.new_backend(), self.stored(value)) == value
 
     def test_empty_is_not_absent(self) -> None:
         """An empty value is a value."""
         self.need(Ability.EMPTY)
-        assert self.read(self.make_backend(), self.stored("")) == ""
+        assert self.read(self.new_backend(), self.stored("")) == ""
 
     def test_a_changed_value_is_seen(self) -> None:
         """The driver keeps nothing: caching is the core's."""
-        backend, name = self.make_backend(), self.stored("first")
+        backend, name = self.new_backend(), self.stored("first")
         before = self.read(backend, name)
         self.put(name, "second")
         assert (before, self.read(backend, name)) == ("first", "second")
@@ -86,11 +74,11 @@ class BackendConformance(Harness):
 
     def test_what_was_never_there_is_missing(self) -> None:
         """An absent name is MISSING, so that a chain goes on."""
-        assert self.read(self.make_backend(), self.new_name()) is Outcome.MISSING
+        assert self.read(self.new_backend(), self.new_name()) is Outcome.MISSING
 
     def test_what_was_removed_is_missing(self) -> None:
         """A removed name is MISSING from the next call on."""
-        backend, name = self.make_backend(), self.stored("value")
+        backend, name = self.new_backend(), self.stored("value")
         before = self.read(backend, name)
         self.delete(name)
         assert (before, self.read(backend, name)) == ("value", Outcome.MISSING)
@@ -99,7 +87,7 @@ class BackendConformance(Harness):
     def test_failures_are_told_apart(self, ability: Ability) -> None:
         """Each failure has its own outcome, none is mistaken for MISSING, and it ends with its cause."""
         self.need(ability)
-        backend, name = self.make_backend(), self.stored("value")
+        backend, name = self.new_backend(), self.stored("value")
         with self.failing(name, FAULTS[ability]):
             failed = self.read(backend, name)
         assert (failed, self.read(backend, name)) == (FAULTS[ability], "value")
@@ -108,7 +96,7 @@ class BackendConformance(Harness):
     def test_failures_in_mid_life_are_told_apart(self, ability: Ability) -> None:
         """They are the same for a backend that is logged in and connected."""
         self.need(ability)
-        backend, name = self.make_backend(), self.stored("value")
+        backend, name = self.new_backend(), self.stored("value")
         before = self.read(backend, name)
         with self.failing(name, FAULTS[ability]):
             failed = self.read(backend, name)
@@ -120,16 +108,16 @@ class BackendConformance(Harness):
         self.need(ability)
         good, bad, absent = self.stored("good"), self.stored("bad"), self.new_name()
         with self.failing(bad, FAULTS[ability]):
-            answers = self.ask(self.make_backend(), self.ref(bad), self.ref(absent), self.ref(good))
+            answers = self.ask(self.new_backend(), self.ref(bad), self.ref(absent), self.ref(good))
         assert answers == [FAULTS[ability], Outcome.MISSING, "good"]
 
     def test_an_unknown_error_is_unavailable(self) -> None:
         """What the driver does not know never counts as absent."""
-        assert self.make_backend().classify(RuntimeError("unheard of")) is Outcome.UNAVAILABLE
+        assert self.new_backend().classify(RuntimeError("unheard of")) is Outcome.UNAVAILABLE
 
     def test_without_time_nothing_is_missing(self) -> None:
         """When the deadline has passed, a secret is either found or UNAVAILABLE, never MISSING."""
-        backend, ref = self.make_backend(), self.ref(self.stored("value"))
+        backend, ref = self.new_backend(), self.ref(self.stored("value"))
         assert self.ask(backend, ref, seconds=0)[0] in ("value", Outcome.UNAVAILABLE)
 
     # versions
@@ -141,12 +129,12 @@ class BackendConformance(Harness):
         first, second = self.put(name, "first"), self.put(name, "second")
         assert None is not first != second is not None
         refs = self.ref(name, version=first), self.ref(name), self.ref(name, version=second)
-        assert self.ask(self.make_backend(), *refs) == ["first", "second", "second"]
+        assert self.ask(self.new_backend(), *refs) == ["first", "second", "second"]
 
     def test_the_version_is_told(self) -> None:
         """With a value comes the version that was read."""
         self.need(Ability.VERSIONS)
-        backend, name = self.make_backend(), self.new_name()
+        backend, name = self.new_backend(), self.new_name()
         first, second = self.put(name, "first"), self.put(name, "second")
         refs = [self.ref(name, version=first).document, self.ref(name).document]
         answers = backend.fetch_many(refs, Deadline(SECONDS))
@@ -154,7 +142,7 @@ class BackendConformance(Harness):
 
     def test_times_have_a_zone(self) -> None:
         """The times that come with a value are aware."""
-        (value,) = self.fetch(self.make_backend(), [self.ref(self.stored("value"))]).values()
+        (value,) = self.fetch(self.new_backend(), [self.ref(self.stored("value"))]).values()
         assert isinstance(value, SecretValue)
         assert all(time.tzinfo is not None for time in (value.created, value.expires) if time is not None)
 
@@ -164,14 +152,14 @@ class BackendConformance(Harness):
         """Many at once, twice the same and an absent one among them, come back as each does alone."""
         refs = [self.ref(self.stored(f"value {number}")) for number in range(SEVERAL)]
         refs = [*refs, self.ref(self.new_name()), refs[3], refs[0]]
-        backend = self.make_backend()
+        backend = self.new_backend()
         together = self.ask(backend, *refs)
         assert together == [f"value {number}" for number in range(SEVERAL)] + [Outcome.MISSING, "value 3", "value 0"]
         assert together == [self.ask(backend, ref)[0] for ref in refs]
 
     def test_an_empty_batch_makes_no_call(self) -> None:
         """Nothing asked, nothing sent."""
-        backend, before = self.make_backend(), self.calls()
+        backend, before = self.new_backend(), self.calls()
         assert backend.fetch_many([], Deadline(SECONDS)) == {}
         assert self.calls() == before
 
@@ -179,7 +167,7 @@ class BackendConformance(Harness):
         """A store that gives several secrets at once is asked for several at once."""
         self.need(Ability.BATCH)
         refs = [self.ref(self.stored("value")) for _ in range(SEVERAL)]
-        backend = self.make_backend()
+        backend = self.new_backend()
         self.ask(backend, refs[0])  # what has to be found out first is not counted
         before = self.calls()
         self.ask(backend, *refs)
@@ -190,18 +178,18 @@ class BackendConformance(Harness):
     def test_making_one_makes_no_call(self) -> None:
         """Constructing is free, and so are its repr and its identity."""
         ref, before = self.ref(self.stored("value")), self.calls()
-        backend = self.make_backend()
+        backend = self.new_backend()
         repr(backend)
         assert hash(backend.identity(ref)) == hash(backend.identity(ref))
         assert self.calls() == before
 
     def test_making_one_imports_no_sdk(self) -> None:
         """The SDK is imported at the first lookup; so a backend that is never asked costs nothing."""
-        assert imported_with(type(self.make_backend()), {*_KNOWN_SDKS, *self.sdk}) == []
+        assert imported_with(type(self.new_backend()), {*KNOWN_SDKS, *self.sdk}) == []
 
     def test_eight_threads_get_their_own(self) -> None:
         """Threads that share a backend each get the value that they asked for."""
-        backend = self.make_backend()
+        backend = self.new_backend()
         values = {self.ref(self.stored(f"thread {number}")): f"thread {number}" for number in range(THREADS)}
         start, wrong = threading.Barrier(THREADS), ["not done"] * THREADS
 
@@ -219,7 +207,7 @@ class BackendConformance(Harness):
     def test_forked_processes_get_their_own(self) -> None:
         """A parent and its children, forked from a warm backend, read at once, and each gets its own value."""
         self.need(Ability.FORK)
-        backend = self.make_backend()
+        backend = self.new_backend()
         mine, *theirs = [(self.ref(self.stored(f"process {number}")), f"process {number}") for number in range(3)]
         self.ask(backend, mine[0], *(ref for ref, _ in theirs))
         children = [Child(partial(self._misread, backend, *own)) for own in theirs]
@@ -233,7 +221,7 @@ class BackendConformance(Harness):
 
     def test_it_may_be_closed_twice_and_used_again(self) -> None:
         """Closing lets go of clients, and of nothing else."""
-        backend, name = self.make_backend(), self.stored("value")
+        backend, name = self.new_backend(), self.stored("value")
         backend.close()
         before = self.read(backend, name)
         backend.close()
@@ -244,7 +232,7 @@ class BackendConformance(Harness):
 
     def test_no_repr_shows_a_value(self) -> None:
         """Not the backend's, not the answer's, not the mapping's that it comes in."""
-        canary, backend = Canary(), self.make_backend()
+        canary, backend = Canary(), self.new_backend()
         ref = self.ref(self.stored(canary.value)).document
         answers = backend.fetch_many([ref], Deadline(SECONDS))
         shown = [repr(backend), str(backend), repr(answers), str(answers[ref]), repr(backend.identity(ref))]
@@ -252,7 +240,7 @@ class BackendConformance(Harness):
 
     def test_nothing_is_logged_or_printed(self, capfd: pytest.CaptureFixture[str]) -> None:
         """No value is in any log, down to DEBUG, nor on standard output, whether the lookup succeeds or fails."""
-        canary, backend = Canary(), self.make_backend()
+        canary, backend = Canary(), self.new_backend()
         name = self.stored(canary.value)
         with everything_logged() as texts:
             assert self.ask(backend, self.ref(name), self.ref(self.new_name()))[0] == canary.value
@@ -265,7 +253,7 @@ class BackendConformance(Harness):
     def test_no_advice_shows_a_value(self, ability: Ability) -> None:
         """What a driver has to say about an error is in words of its own."""
         self.need(ability)
-        canary, backend = Canary(), self.make_backend()
+        canary, backend = Canary(), self.new_backend()
         name = self.stored(canary.value)
         with self.failing(name, FAULTS[ability]):
             (error,) = self.fetch(backend, [self.ref(name)]).values()
@@ -273,3 +261,30 @@ class BackendConformance(Harness):
         advice = backend.advise(error)
         assert isinstance(advice, Advice)
         assert not canary.is_in(repr(advice))
+
+    # through the core
+
+    def test_the_core_gives_the_value(self) -> None:
+        """`secretsource.get` has it, and raises SecretNotFound for what is not there."""
+        backend, ref, absent = self.new_backend(), self.ref(self.stored("value")), self.ref(self.new_name())
+        with answering(backend):
+            assert secretsource.get(str(ref)) == "value"
+            with pytest.raises(secretsource.SecretNotFound):
+                secretsource.get(str(absent))
+
+    @pytest.mark.parametrize("ability", FAULTS, ids=lambda ability: ability.name)
+    def test_the_core_raises_the_failure_s_error(self, ability: Ability) -> None:
+        """It names the ref, comes with no cause or context, and shows no value: not even in its frames' variables."""
+        self.need(ability)
+        canary, backend = Canary(), self.new_backend()
+        name = self.stored(canary.value)
+        ref = self.ref(name)
+        with (
+            self.failing(name, FAULTS[ability]),
+            answering(backend),
+            pytest.raises(error_for(FAULTS[ability])) as caught,
+        ):
+            secretsource.get(str(ref))
+        error = caught.value
+        assert (error.ref, error.__cause__, error.__context__) == (ref, None, None)
+        assert not canary.is_in(all_of(error))

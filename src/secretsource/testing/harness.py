@@ -5,17 +5,20 @@ from __future__ import annotations
 
 import itertools
 from abc import ABC, abstractmethod
+from contextlib import contextmanager
 from enum import StrEnum
+from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, Final, TypeAlias
 
 import pytest
 
+from secretsource import clear_cache, registry
 from secretsource.backend import Backend, Outcome, SecretValue
 from secretsource.clock import Deadline
 from secretsource.document import ABSENT, parse_json, pick
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from secretsource.ref import Ref
@@ -102,6 +105,22 @@ class Harness(ABC):
 
     # what the suite does with it
 
+    @cached_property
+    def made(self) -> list[Backend]:
+        """The backends that this test has made."""
+        return []
+
+    @pytest.fixture(autouse=True)
+    def _close_backends(self) -> Iterator[None]:
+        yield
+        for backend in self.made:
+            backend.close()
+
+    def new_backend(self) -> Backend:
+        """A new backend, which is closed when the test is over."""
+        self.made.append(self.make_backend())
+        return self.made[-1]
+
     def need(self, ability: Ability) -> None:
         """Skip the test, with the reason, if the store is not able to do this."""
         if ability in self.cannot:
@@ -141,6 +160,20 @@ class Harness(ABC):
     def read(self, backend: Backend, name: str) -> Answer:
         """What the backend says of one name."""
         return self.ask(backend, self.ref(name))[0]
+
+
+@contextmanager
+def answering(backend: Backend) -> Iterator[None]:
+    """While inside, this backend is the one that `secretsource.get` asks for its scheme, with an empty cache."""
+    backends = registry._backends  # noqa: SLF001 - the process's table, which nobody else changes
+    backends.drop(backend.scheme)
+    backends.get(backend.scheme, lambda: backend)
+    clear_cache()
+    try:
+        yield
+    finally:
+        backends.drop(backend.scheme)
+        clear_cache()
 
 
 def _judge(backend: Backend, answer: SecretValue | Exception | None, key: str | None) -> Answer:

@@ -50,6 +50,21 @@ def _report(call: Callable[[], str], write_end: int) -> None:
         os._exit(0)
 
 
+KNOWN_SDKS: Final = (
+    "asyncio",
+    "azure",
+    "boto3",
+    "botocore",
+    "dotenv",
+    "google",
+    "grpc",
+    "hvac",
+    "keyring",
+    "pydantic",
+    "requests",
+)
+"""What is too dear to be imported before it is needed."""
+
 _IMPORT_AND_MAKE: Final = """
 import importlib, inspect, sys
 before = set(sys.modules)

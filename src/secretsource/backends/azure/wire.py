@@ -1,0 +1,205 @@
+"""How requests travel: the SDK's transport, a watch over the login's requests, and the token that is sent ahead."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, Protocol
+from urllib.parse import urlsplit
+
+from secretsource.backend import needs_extra
+from secretsource.document import MAX_BYTES
+from secretsource.errors import InvalidSecret, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONNECT: Final = 2.0  # seconds
+READ: Final = 5.0  # seconds
+CONNECTIONS: Final = 32
+"""How many secrets are read at the same time."""
+
+_CHUNK: Final = 65536  # bytes
+_HOSTS: Final = 4  # that one transport speaks to
+_TRANSIENT: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_IMDS: Final = "169.254.169.254"
+
+
+def transport(**options: Any) -> Any:
+    """A transport of azure-core with short time-outs and connections for all threads. It does not read `.netrc`.
+
+    Args:
+        options: The SDK's own options, such as `connection_verify`.
+    """
+    with needs_extra("azure-kv", "azure"):
+        from azure.core.pipeline.transport import RequestsTransport
+    made: Any = RequestsTransport(**{"connection_timeout": CONNECT, "read_timeout": READ, **options})
+    made.open()
+    for adapter in made.session.adapters.values():
+        adapter.init_poolmanager(_HOSTS, CONNECTIONS)
+    made.session.auth = _as_it_is  # no other login than the SDK's: requests would take one for the host out of .netrc
+    return made
+
+
+def _as_it_is(request: Any) -> Any:
+    return request
+
+
+class Straight:
+    """A transport to one host, which hands requests straight to the connections below requests.
+
+    What requests does around each request takes as long as all the rest of a read. Proxies and authorities are looked
+    up as requests does it, but once.
+    """
+
+    def __init__(self, url: str, **options: Any) -> None:
+        self._transport = transport(**options)
+        session, config = self._transport.session, self._transport.connection_config
+        proxies = dict(options.get("proxies") or {})
+        found = session.merge_environment_settings(url, proxies, None, config.verify, config.cert)
+        verify, cert, adapter = found["verify"], found["cert"], session.get_adapter(url)
+        self._pool = adapter.get_connection_with_tls_context(SimpleNamespace(url=url), verify, found["proxies"], cert)
+        adapter.cert_verify(self._pool, url, verify, cert)
+
+    def send(
+        self, request: Any, *, connection_timeout: float = CONNECT, read_timeout: float = READ, **_: Any
+    ) -> Answer:
+        """Send a request, as a transport does.
+
+        Raises:
+            urllib3.exceptions.HTTPError: There was no answer.
+        """
+        from urllib3 import Timeout
+
+        url = urlsplit(request.url)
+        raw = self._pool.urlopen(
+            request.method,
+            f"{url.path}?{url.query}",
+            headers=dict(request.headers),
+            timeout=Timeout(connection_timeout, read_timeout),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+            enforce_content_length=True,
+        )
+        return Answer(raw, request)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class Answer:
+    """A response, as far as the SDK's policies and we look into it."""
+
+    def __init__(self, raw: Any, request: Any) -> None:
+        self._raw = raw
+        self.request = request
+        self.status_code: int = raw.status
+        self.headers: Mapping[str, str] = raw.headers
+
+    def body(self) -> bytes:
+        """All of the body.
+
+        Raises:
+            InvalidSecret: It is larger than any secret.
+            Unavailable: It ended too early, or does not come.
+        """
+        from urllib3.exceptions import HTTPError
+
+        body = bytearray()
+        cut = False
+        try:
+            while (part := self._raw.read(_CHUNK)) and len(body) <= MAX_BYTES:
+                body += part
+        except HTTPError:  # it may hold what came so far, and ends here
+            cut = True
+        if cut:
+            raise Unavailable("the answer was cut short")
+        if len(body) > MAX_BYTES:
+            self._raw.close()
+            raise InvalidSecret("the answer is larger than 1 MiB")
+        return bytes(body)
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a login server gave no usable answer.
+
+    Attributes:
+        host: Which one.
+        what: What it did, to follow its name in a sentence.
+        status: The HTTP status, or 0 where there was no answer.
+        retry_after: Seconds that it asked us to wait.
+        probe: It was only tried whether there is one.
+    """
+
+    host: str
+    what: str
+    status: int = 0
+    retry_after: float | None = None
+    probe: bool = False
+
+
+class Watch:
+    """A transport for a credential. It remembers the trouble on the way, of which the SDK's errors say nothing."""
+
+    def __init__(self) -> None:
+        self.trouble: Trouble | None = None
+        self._transport: Any = None
+
+    def over(self, transport: Any) -> None:
+        """Send through this transport."""
+        self._transport = transport
+
+    def send(self, request: Any, **options: Any) -> Any:
+        """Send a request, as a transport does."""
+        host = urlsplit(request.url).hostname or ""
+        self.trouble = Trouble(host, "cannot be reached", probe=host == _IMDS)
+        response = self._transport.send(request, **options)
+        status = response.status_code
+        failed = status in _TRANSIENT or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+        self.trouble = Trouble(host, f"answered {status}", status, retry_after(response.headers)) if failed else None
+        return response
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transport, name)
+
+
+class _GivesTokens(Protocol):
+    def get_token(self, *scopes: str, **options: Any) -> Any: ...
+    def refuse(self, token: str) -> None: ...
+
+
+class TokenAhead:
+    """A policy of the SDK's pipeline that sends the token with the first request already.
+
+    The SDK sends a request without one first, to be told which token the vault wants. Where the host's name tells
+    that, the round trip is saved. The check is the same: the host is one of those that the token is for. When a vault
+    refuses all the same (it belongs to another tenant, or the token was revoked), the SDK's way follows, and
+    it asks for a token that is not the refused one.
+    """
+
+    next: Any  # the rest of the pipeline, set by the SDK
+
+    def __init__(self, login: _GivesTokens, scope: str | None) -> None:
+        self._login = login
+        self._scope = scope
+
+    def send(self, request: Any) -> Any:
+        """Send a request on, as a policy does."""
+        headers = request.http_request.headers
+        if self._scope and "Authorization" not in headers:
+            headers["Authorization"] = f"Bearer {self._login.get_token(self._scope, enable_cae=True).token}"
+        response = self.next.send(request)
+        if response.http_response.status_code == HTTPStatus.UNAUTHORIZED and "Authorization" in headers:
+            self._login.refuse(headers["Authorization"].removeprefix("Bearer "))
+        return response
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """The seconds that a server asks to wait for, in any of the three ways that Azure says so."""
+    for name, scale in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
+        if (text := headers.get(name, "").strip()) and text.replace(".", "", 1).isdecimal():
+            return float(text) * scale
+    return None

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from abc import abstractmethod
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 from secretsource.backend import Advice, Backend, SecretValue
@@ -18,6 +18,8 @@ from secretsource.redaction import quiet
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import TypeAlias
+
+    from botocore.awsrequest import AWSResponse
 
     from secretsource.clock import Deadline
     from secretsource.ref import Ref
@@ -138,10 +140,12 @@ class AwsBackend(Backend, Generic[Q]):
     def _connect(self, asker: Who) -> Store:
         login = logins.get(asker, lambda: Login(asker, self.scheme))
         try:
-            return Store(login.client(self.service), login)
+            api = login.client(self.service)
         except Exception:
             logins.drop(asker, login)  # what it lacks may be there the next time
             raise
+        api.meta.events.register("after-call", refuse_hollow)
+        return Store(api, login)
 
 
 def ask_in_batches(
@@ -179,16 +183,19 @@ def call(operation: Callable[..., Any], **arguments: Any) -> Any:
     raise UnusableAnswer(Outcome.INVALID, f"the answer is not one of AWS's ({broken})")
 
 
-def no_answer(answer: Mapping[str, Any]) -> UnusableAnswer:
-    """Tell what the SDK takes for a success with nothing in it: an answer that was cut, or never was one of AWS's."""
-    headers = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
-    if answer.keys() - {"ResponseMetadata"}:
-        return UnusableAnswer(Outcome.INVALID, "there is no value in the answer")
-    if not re.search("json|cbor", headers.get("content-type", "")):
-        return UnusableAnswer(Outcome.INVALID, "the answer is not one of AWS's")
-    if headers.get("content-length") in ("0", "2"):  # nothing, or an empty object
-        return UnusableAnswer(Outcome.INVALID, "the answer is empty")
-    return UnusableAnswer(Outcome.UNAVAILABLE, "the answer was cut short")
+def refuse_hollow(http_response: AWSResponse, parsed: Mapping[str, Any], **_: Any) -> None:
+    """Look at an answer in which the SDK found nothing, and which it takes for a success all the same.
+
+    Raises:
+        UnusableAnswer: It was cut (UNAVAILABLE), or never was one of AWS's (INVALID).
+    """
+    if http_response.status_code >= HTTPStatus.MULTIPLE_CHOICES or parsed.keys() - {"ResponseMetadata"}:
+        return
+    body = http_response.content.strip()
+    promised = int(http_response.headers.get("content-length") or 0)
+    if len(http_response.content) < promised or (body.startswith(b"{") and not body.endswith(b"}")):
+        raise UnusableAnswer(Outcome.UNAVAILABLE, "the answer was cut short")
+    raise UnusableAnswer(Outcome.INVALID, "the answer is not one of AWS's" if body else "the answer is empty")
 
 
 def in_utc(time: object) -> datetime | None:

@@ -17,7 +17,6 @@ from secretsource.backends.aws.base import (
     in_utc,
     is_about_one,
     may_not_batch,
-    no_answer,
 )
 from secretsource.backends.aws.errors import UnusableAnswer
 from secretsource.errors import Outcome
@@ -123,7 +122,7 @@ def _read(store: Store, batch: Sequence[Wanted], deadline: Deadline) -> Mapping[
 def _read_one(store: Store, wanted: Wanted) -> SecretValue:
     answer = call(store.api.get_parameter, Name=str(wanted), WithDecryption=True)
     if "Parameter" not in answer:
-        raise no_answer(answer)
+        raise UnusableAnswer(Outcome.INVALID, "there is no parameter in the answer")
     if wanted.bare not in _names_of(answer["Parameter"]):
         raise UnusableAnswer(Outcome.INVALID, "AWS answered for another parameter")
     return _value(answer["Parameter"], wanted)
@@ -132,7 +131,7 @@ def _read_one(store: Store, wanted: Wanted) -> SecretValue:
 def _read_several(store: Store, batch: Sequence[Wanted]) -> Mapping[Wanted, Result]:
     answer = call(store.api.get_parameters, Names=[str(wanted) for wanted in batch], WithDecryption=True)
     if not answer.keys() & {"Parameters", "InvalidParameters"}:
-        raise no_answer(answer)
+        raise UnusableAnswer(Outcome.INVALID, "there are no parameters in the answer")
     found = {name: item for item in answer.get("Parameters", ()) for name in _names_of(item)}
     absent = {_bare(name) for name in answer.get("InvalidParameters", ())}
     return {wanted: _result(wanted, found.get(wanted.bare), absent) for wanted in batch}

@@ -18,7 +18,6 @@ from secretsource.backends.aws.base import (
     in_utc,
     is_about_one,
     may_not_batch,
-    no_answer,
 )
 from secretsource.backends.aws.errors import UnusableAnswer
 from secretsource.errors import Outcome
@@ -109,7 +108,7 @@ def _pages(store: Store, ids: list[str]) -> Iterator[Mapping[str, Any]]:
     for _ in ids:  # a page holds one secret at least
         answer = call(store.api.batch_get_secret_value, SecretIdList=ids, **more)
         if not answer.keys() & {"SecretValues", "Errors"}:
-            raise no_answer(answer)
+            raise UnusableAnswer(Outcome.INVALID, "there are no secrets in the answer")
         yield answer
         if not (token := answer.get("NextToken")):
             return
@@ -156,7 +155,7 @@ def _short_ids_of(item: Mapping[str, Any]) -> Iterator[str]:
 def _value(answer: Mapping[str, Any]) -> SecretValue:
     raw = answer.get("SecretString", answer.get("SecretBinary"))
     if raw is None:
-        raise no_answer(answer)
+        raise UnusableAnswer(Outcome.INVALID, "there is no value in the answer")
     if not isinstance(raw, str | bytes):
         raise UnusableAnswer(Outcome.INVALID, "the secret is neither text nor bytes")
     return SecretValue(raw, version=answer.get("VersionId"), created=in_utc(answer.get("CreatedDate")))

@@ -23,6 +23,7 @@ pytest_plugins = [  # a line for each module in tests/servers that has fixtures
     "tests.servers.awsfront",
     "tests.servers.azurecloud",
     "tests.servers.keyrings",
+    "tests.servers.gcpsm",
     "tests.servers.openbao",
     "tests.servers.vaultfront",
     "tests.files",

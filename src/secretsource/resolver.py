@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from secretsource.access import Reply
 from secretsource.cache import Entry, Failure
-from secretsource.document import ABSENT, pick
+from secretsource.document import ABSENT, as_text, pick
 from secretsource.errors import BackendError, ConfigurationError, InvalidRef, InvalidSecret, Outcome
 from secretsource.ref import Ref
 
@@ -44,6 +44,12 @@ class Attempt:
     outcome: Outcome
     milliseconds: float
     detail: str | None = None
+
+
+class WholePointer(str):
+    """A pointer that stands for the whole model that a leaf is in."""
+
+    __slots__ = ()
 
 
 class Names(Protocol):
@@ -75,13 +81,13 @@ class Question:
         path: The leaf's path.
         steps: Where to look, in order.
         accept: Makes what was found fit the field; raises InvalidSecret where it cannot.
-        follow: What a pointer (`ref+...`) found for it means: the steps that take the place of the rest.
+        inside: Where the leaf is inside what a pointer to its whole model leads to.
     """
 
     path: tuple[str, ...]
     steps: Sequence[Step]
     accept: Callable[[object], object] = lambda value: value
-    follow: Callable[[Ref], Step] = lambda ref: Step(ref, (ref.key,) if ref.key is not None else ())
+    inside: str = ""
     # how far it has got
     position: int = 0
     pointed: Step | None = None
@@ -209,7 +215,11 @@ def _point(question: Question, ref: Ref, text: str) -> None:
         )
         return
     question.trail.append(Attempt(ref, Outcome.FOUND, 0.0, f"points to {target}"))
-    question.pointed = question.follow(target)
+    keys = [target.key] if target.key is not None else []
+    if isinstance(text, WholePointer):
+        keys.append(question.inside)
+    key = "/".join(keys) if keys else None
+    question.pointed = Step(target.with_key(key), () if key is None else (key,))
 
 
 def _ask_stores(questions: Sequence[Question], access: Access, deadline: Deadline) -> None:
@@ -241,7 +251,7 @@ def _hear(question: Question, step: Step, reply: Reply, access: Access) -> None:
     if value is ABSENT:
         _miss(question, step.ref, milliseconds, f"the secret has no key {step.ref.key!r}")
     elif pointer:
-        _point(question, ref, str(value))
+        _point(question, ref, as_text(value))
     else:
         detail = result.value.warning or ("from the cache" if reply.cached else None)
         question.trail.append(Attempt(ref, Outcome.FOUND, milliseconds, detail))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from pydantic_settings import EnvSettingsSource
 
 from secretsource.access import Access
-from secretsource.cache import CachePolicy
 from secretsource.clock import Deadline
-from secretsource.errors import ConfigurationError, Outcome, Problem, ResolutionError
+from secretsource.errors import Outcome, Problem, ResolutionError
 from secretsource.redaction import remember
 from secretsource.resolver import Question, resolve
+from secretsource.settings.config import load_config
 from secretsource.settings.placement import leaves_at, place_values, supplied
 from secretsource.settings.plan import PRODUCTION, Plan, plan_for, standard_chain
 from secretsource.settings.provenance import Record, searched
@@ -25,11 +25,9 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_settings import BaseSettings
 
+    from secretsource.settings.config import LoadConfig
     from secretsource.settings.explanation import Explanation
     from secretsource.settings.leaves import Leaf
-
-TIMEOUT: Final = 10.0
-"""Seconds for a whole load, where the config says nothing else."""
 
 current_load: ContextVar[Load | None] = ContextVar("current_load", default=None)
 """The load that a Settings object in the making is waiting for."""
@@ -58,11 +56,12 @@ class Load:
         Raises:
             ConfigurationError: The declaration makes no sense, or an SDK is missing.
         """
+        config = load_config(self.settings_cls)
         self._plan = plan = plan_for(self.settings_cls, chain)
         open_leaves = [leaf for leaf in plan.leaves.values() if not state or not supplied(leaf, state)]
         self._questions = [plan.question(leaf.path) for leaf in open_leaves]
-        access = self._access(plan)
-        resolve(self._questions, access, Deadline(self._timeout(), access.cache.clock))
+        access = self._access(plan, config)
+        resolve(self._questions, access, Deadline(config.timeout, access.cache.clock))
         values = place_values(self._found(plan))
         self._secret = self._note_secrets(plan, access)
         self._inputs += [state, values]
@@ -70,25 +69,17 @@ class Load:
             question.forget_value()
         return values
 
-    def _access(self, plan: Plan) -> Access:
-        config: Mapping[str, Any] = self.settings_cls.model_config
+    def _access(self, plan: Plan, config: LoadConfig) -> Access:
         access = Access(
-            own=config.get("backends") or {},
-            policy=config.get("cache") or CachePolicy(),
-            on_denied=_choice(config, "on_denied"),
-            on_unavailable=_choice(config, "on_unavailable"),
+            own=config.backends,
+            policy=config.cache,
+            on_denied=config.on_denied,
+            on_unavailable=config.on_unavailable,
             production=plan.profile == PRODUCTION,
         )
         like = self.env_settings or EnvSettingsSource(self.settings_cls)
         access.names = LazyNames(plan, like, access, self._given)
         return access
-
-    def _timeout(self) -> float:
-        timeout: Any = self.settings_cls.model_config.get("timeout", TIMEOUT)
-        if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-            msg = "timeout is a number of seconds above 0"
-            raise ConfigurationError(msg)
-        return float(timeout)
 
     def _found(self, plan: Plan) -> Iterable[tuple[Leaf, object]]:
         for question in self._questions:
@@ -159,14 +150,6 @@ class Load:
     def record(self) -> Record:
         """Where each value came from, without the values."""
         return Record(self.settings_cls, self._plan, self._questions, self._secret)
-
-
-def _choice(config: Mapping[str, Any], name: str) -> Any:
-    value = config.get(name, "raise")
-    if value not in ("raise", "next"):
-        msg = f'{name} takes "raise" or "next"'
-        raise ConfigurationError(msg)
-    return value
 
 
 def _has_failed(question: Question) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import PrivateAttr, ValidationError
 from pydantic._internal._config import config_keys
@@ -100,6 +100,8 @@ class Settings(BaseSettings):
         ValidationError: A field is missing or invalid. The error holds no input, and notes say where was searched.
     """
 
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict()
+
     _secretsource: Record | None = PrivateAttr(default=None)
 
     def __init__(__pydantic_self__, **values: Any) -> None:  # noqa: N805 - a field may be called self
@@ -165,7 +167,7 @@ class Settings(BaseSettings):
         return record.resolution(field)
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
-        record = self._secretsource if self.__pydantic_private__ else None
+        record = self._secretsource if getattr(self, "__pydantic_private__", None) else None
         return shown_arguments(super().__repr_args__(), record.secret_paths if record else frozenset())
 
 

@@ -15,7 +15,7 @@ from pydantic_settings.sources.utils import parse_env_vars
 
 from secretsource.document import ABSENT
 from secretsource.errors import InvalidSecret
-from secretsource.resolver import POINTER
+from secretsource.resolver import POINTER, WholePointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -87,8 +87,9 @@ class Names(EnvSettingsSource):
         if name not in self._found:
             self._found[name] = self._find_field(name)
         ref, value = self._found[name]
-        if isinstance(value, str):
-            return ref, value  # a pointer for the whole model
+        if isinstance(value, str):  # a pointer for the whole model, beside which nested variables still count
+            nested = _walk(self._nested(name), self._leaves[path])
+            return (ref, WholePointer(value)) if nested is ABSENT else (self._nested_ref(name, path), nested)
         return self._nested_ref(name, path), _walk(value, self._leaves[path])
 
     def _find_field(self, name: str) -> tuple[Ref, object]:
@@ -128,6 +129,10 @@ class Names(EnvSettingsSource):
         if value is None:
             return ABSENT
         return self._restored(info, value)
+
+    def _nested(self, name: str) -> object:
+        info = self.settings_cls.model_fields[name]
+        return self._restored(info, self.explode_env_vars(name, info, self.env_vars))
 
     def _restored(self, info: FieldInfo, value: Any) -> object:
         if self.env_parse_none_str is not None:

@@ -16,6 +16,7 @@ from secretsource.errors import ConfigurationError, InvalidRef
 from secretsource.ref import did_you_mean, encode
 from secretsource.registry import BUILT_IN
 from secretsource.resolver import Question, Step
+from secretsource.settings.config import own_backends
 from secretsource.settings.leaves import Leaf, leaves_of
 from secretsource.source import Source
 
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from pydantic_settings import BaseSettings
 
-    from secretsource.ref import Ref
 
 Chain = str | tuple[str, ...] | list[str]
 
@@ -52,13 +52,7 @@ class Plan:
     def question(self, path: tuple[str, ...]) -> Question:
         """The question that finds a leaf's value."""
         leaf = self.leaves[path]
-        return Question(path, self.steps[path], leaf.fit, lambda target: self._follow(target, leaf))
-
-    def _follow(self, target: Ref, leaf: Leaf) -> Step:
-        """A pointer stands for the variable it was found in: for a nested leaf, the rest is walked from there."""
-        rest = list(leaf.path[1:])
-        walked = "/".join([*([target.key] if target.key else []), *rest])
-        return Step(target.with_key(walked) if rest else target, (walked,) if walked else ())
+        return Question(path, self.steps[path], leaf.fit, "/".join(path[1:]))
 
 
 _plans: WeakKeyDictionary[type[BaseSettings], dict[tuple[object, ...], Plan]] = WeakKeyDictionary()
@@ -86,7 +80,7 @@ def plan_for(settings_cls: type[BaseSettings], chain: object = None) -> Plan:
     """
     profile, texts = chain_in_force(settings_cls, chain)
     config: Mapping[str, Any] = settings_cls.model_config
-    schemes = tuple(config.get("backends") or ())
+    schemes = tuple(own_backends(config))
     leaves = leaves_by_path(settings_cls)
     cached = _plans.setdefault(settings_cls, {})
     key = (profile, texts, schemes, id(leaves))

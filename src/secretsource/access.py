@@ -89,7 +89,7 @@ class Access:
             ConfigurationError: An SDK is not installed, or the like.
         """
         keys = {ref: self._key(ref) for ref in refs}
-        wanted = {keys[ref]: _ttl(ref) for ref in refs if keys[ref] not in self._seen}
+        wanted = {keys[ref]: ttl_of(ref) for ref in refs if keys[ref] not in self._seen}
         pending = [self._begin(group, deadline) for group in _by_backend(wanted)]
         for group in pending:
             self._finish(group, deadline)
@@ -129,7 +129,8 @@ def _by_backend(wanted: Mapping[Key, float | None]) -> list[dict[Key, float | No
     return list(groups.values())
 
 
-def _ttl(ref: Ref) -> float | None:
+def ttl_of(ref: Ref) -> float | None:
+    """The ttl (seconds) that a ref asks for, or None."""
     text = ref.options.get("ttl")
     return None if text is None else float(text)
 

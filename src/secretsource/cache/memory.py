@@ -111,10 +111,16 @@ class Pending:
 
 
 class MemoryCache:
-    """Values of all backends, keyed by secret, version and whose answer it is. Its `repr` shows none of them."""
+    """Values of all backends, keyed by secret, version and whose answer it is. Its `repr` shows none of them.
+
+    Attributes:
+        clock: The clocks that tell how old an entry is.
+        revision: Another number after every change: who finds it as it was need not look again.
+    """
 
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self.clock = clock
+        self.revision = 0
         self._entries: dict[Key, Entry] = {}
         self.after_fork()
 
@@ -176,6 +182,7 @@ class MemoryCache:
                     del self._flights[key]
             if generation == self._generation:
                 self._entries.update({key: entry for key, entry in results.items() if isinstance(entry, Entry)})
+                self.revision += 1
 
     def finish(self, pending: Pending, deadline: Deadline) -> dict[Key, Entry | Failure | None]:
         """Wait for what is on its way, at most until the deadline; None stands for what did not arrive."""
@@ -191,6 +198,7 @@ class MemoryCache:
             self._entries.clear()
             self._flights.clear()
             self._generation += 1
+            self.revision += 1
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._entries)} entries)"

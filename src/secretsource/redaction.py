@@ -157,9 +157,10 @@ def _mask_output(handler: logging.Handler) -> None:
 
 
 class _Quieted(threading.local):
-    """The logger prefixes that are quiet in this thread."""
+    """The logger prefixes that are quiet in this thread, and up to which level."""
 
     prefixes: tuple[str, ...] = ()
+    below: int = logging.WARNING
 
 
 _quieted = _Quieted()
@@ -167,29 +168,30 @@ _seen_loggers = 0
 
 
 class _DropsDetail(logging.Filter):
-    """Lets nothing below WARNING pass while its logger is quiet in the current thread."""
+    """Lets nothing below the level pass while its logger is quiet in the current thread."""
 
     def filter(self, record: logging.LogRecord) -> bool:
-        return record.levelno >= logging.WARNING or not record.name.startswith(_quieted.prefixes or ("\0",))
+        return record.levelno >= _quieted.below or not record.name.startswith(_quieted.prefixes or ("\0",))
 
 
 _drops_detail = _DropsDetail()
 
 
 @contextmanager
-def quiet(*prefixes: str) -> Iterator[None]:
+def quiet(*prefixes: str, below: int = logging.WARNING) -> Iterator[None]:
     """Keep an SDK's wire logs (DEBUG and INFO) of this thread to itself: they carry values and tokens.
 
     Args:
         prefixes: The first part of its loggers' names, such as `botocore`.
+        below: The level from which on records pass; higher for an SDK that also logs what it raises.
     """
     _install_filters()
-    before = _quieted.prefixes
-    _quieted.prefixes = (*before, *prefixes)
+    before = _quieted.prefixes, _quieted.below
+    _quieted.prefixes, _quieted.below = (*before[0], *prefixes), below
     try:
         yield
     finally:
-        _quieted.prefixes = before
+        _quieted.prefixes, _quieted.below = before
 
 
 def _install_filters() -> None:

@@ -12,6 +12,7 @@ from pydantic_settings import SettingsConfigDict as BaseConfigDict
 
 from secretsource.concurrency import in_background
 from secretsource.errors import ResolutionError
+from secretsource.redaction import quiet
 from secretsource.settings.load import Load, current_load, record_of
 from secretsource.settings.masking import mask_strings, shown_arguments
 from secretsource.settings.plan import leaves_by_path
@@ -113,7 +114,8 @@ class Settings(BaseSettings):
         error: Exception | None = None
         token = current_load.set(load)
         try:
-            super().__init__(**values)
+            with quiet("pydantic_settings"):  # its debug log has every source's values
+                super().__init__(**values)
         except ValidationError as invalid:
             error = load.failure(invalid)
         finally:

@@ -10,6 +10,7 @@ from types import UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin
 from weakref import WeakKeyDictionary
 
+from pydantic import AliasChoices, AliasPath
 from pydantic_settings import EnvSettingsSource
 from pydantic_settings.sources.utils import parse_env_vars
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
     from secretsource.ref import Ref
-    from secretsource.settings.leaves import Leaf
+    from secretsource.settings.leaves import Leaf, Place
 
 FILE_SUFFIX = "_FILE"
 
@@ -33,6 +34,7 @@ class _Shape(NamedTuple):
     """What pydantic-settings has to know of a field, worked out once."""
 
     names: Sequence[tuple[str, str, bool]]  # key, variable, whether it is JSON
+    inside: Sequence[Place]  # for each of the names, where in its value the field's own is
     plain: bool  # its text is its value
 
 
@@ -94,12 +96,13 @@ class Names(EnvSettingsSource):
 
     def _find_field(self, name: str) -> tuple[Ref, object]:
         shape = self._shape_of.get(name) or self._learn(name)
-        for _, variable, is_json in shape.names:
+        for index, (_, variable, is_json) in enumerate(shape.names):
             text = self.env_vars.get(variable)
             if text is not None:
                 if shape.plain or text.startswith(POINTER):
                     return self._variable_ref(variable), text
-                return self._variable_ref(variable), self._prepare(name, text, variable, is_json=is_json)
+                value = self._prepare(name, text, variable, is_json=is_json)
+                return self._variable_ref(variable), _inside(value, shape.inside[index])
         _, variable, is_json = shape.names[-1]
         if self._read_file is not None and (from_file := self._find_file(shape)) is not None:
             return from_file
@@ -112,7 +115,7 @@ class Names(EnvSettingsSource):
         never_json = not any(is_json for *_, is_json in names) and not self._field_is_complex(info)[0]
         untouched = _is_bare(info.annotation) and not (self.config.get("strict") or self.env_parse_enums)
         plain = never_json and untouched and self.env_parse_none_str is None
-        self._shape_of[name] = shape = _Shape(names, plain)
+        self._shape_of[name] = shape = _Shape(names, _insides(info, len(names)), plain)
         return shape
 
     def _prepare(self, name: str, text: str | None, variable: str, *, is_json: bool) -> object:
@@ -178,10 +181,26 @@ class Names(EnvSettingsSource):
 
 def _walk(value: object, leaf: Leaf) -> object:
     for name, places in zip(leaf.path[1:], leaf.places[1:], strict=True):
-        keys = [*(place[0] for place in places if len(place) == 1), name]
-        key = next((key for key in keys if isinstance(value, dict) and key in value), None)
-        value = value[key] if isinstance(value, dict) and key is not None else ABSENT
+        tried = (_inside(value, place) for place in (*places, (name,)))
+        value = next((found for found in tried if found is not ABSENT), ABSENT)
     return value
+
+
+def _inside(value: object, place: Place) -> object:
+    """What is at an alias' path inside a value, or ABSENT."""
+    for key in place:
+        if isinstance(value, list) and isinstance(key, int):
+            value = value[key] if -len(value) <= key < len(value) else ABSENT
+        else:
+            value = value.get(key, ABSENT) if isinstance(value, dict) else ABSENT
+    return value
+
+
+def _insides(info: FieldInfo, count: int) -> Sequence[Place]:
+    alias = info.validation_alias
+    choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
+    paths = [tuple(choice.path[1:]) if isinstance(choice, AliasPath) else () for choice in choices]
+    return [*paths, *[()] * count][:count]
 
 
 def _is_bare(annotation: object) -> bool:

@@ -7,6 +7,8 @@ import base64
 import contextlib
 import logging
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -297,3 +299,18 @@ def test_a_child_that_hangs_is_ended() -> None:
     assert child.result(0.05) == "hung"
     with pytest.raises(ProcessLookupError):
         os.kill(child.pid, 0)
+
+
+def test_a_failure_shows_what_was_compared() -> None:
+    """The suite's assertions are rewritten by pytest, as those of a test file are."""
+    suite = Suite()
+    suite.kind = Strips
+    with pytest.raises(AssertionError, match="'padded' == 'padded '"):
+        suite.test_a_value_comes_back_unchanged("padded ", Ability.WHITESPACE)
+
+
+def test_importing_the_package_needs_no_pytest() -> None:
+    """Helpers for programs under test come without it; the suite alone imports it."""
+    code = "import sys, secretsource.testing; print('pytest' in sys.modules, secretsource.testing.__all__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False ['Ability', 'BackendConformance']\n"

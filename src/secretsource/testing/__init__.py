@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -11,13 +12,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Ability", "BackendConformance"]
 
+if (pytest := sys.modules.get("pytest")) is not None:  # so that a failed assertion of the suite shows what it compared
+    pytest.register_assert_rewrite(f"{__name__}.conformance", f"{__name__}.harness")
+
 
 def __getattr__(name: str) -> object:
     """Import the suite when it is asked for: it needs pytest, which a program under test may not have."""
     if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    import pytest
-
-    pytest.register_assert_rewrite("secretsource.testing.conformance", "secretsource.testing.harness")
     return getattr(import_module("secretsource.testing.conformance"), name)

@@ -21,6 +21,7 @@ from typing import Any
 
 import pytest
 
+from secretsource.backends.aws.login import logins
 from tests.servers.loopback import CUT, LoopbackServer, Reply, Request
 from tests.servers.moto import KEYS, REGION, Moto
 
@@ -196,6 +197,7 @@ def aws(_aws_front: AwsFront, monkeypatch: pytest.MonkeyPatch) -> AwsFront:
     """AWS with nothing in it, behind the front; the environment points to it."""
     _aws_front.moto.reset()
     _aws_front.reset()
+    logins.drain()  # those of earlier tests, which are this process's and not a backend's
     for name, value in {**KEYS, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL": _aws_front.url}.items():
         monkeypatch.setenv(name, value)
     return _aws_front

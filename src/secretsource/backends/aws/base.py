@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 from secretsource.backend import Advice, Backend, SecretValue
 from secretsource.backends.aws.errors import BY_CODE, UnusableAnswer, advice_on, code_of, outcome_of
-from secretsource.backends.aws.login import CONNECTIONS, LOGGERS, Login, Who, logins, who
+from secretsource.backends.aws.login import LOGGERS, Login, Who, logins, surroundings, who
 from secretsource.concurrency import PerProcess, each
 from secretsource.errors import Outcome
 from secretsource.redaction import quiet
@@ -62,8 +62,9 @@ class AwsBackend(Backend, Generic[Q]):
 
     def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Mapping[Ref, Result]:  # noqa: D102 - as in Backend
         groups: dict[Who, list[Ref]] = {}
+        around = surroundings(self.address_variable)
         for ref in refs:
-            groups.setdefault(self.identity(ref), []).append(ref)
+            groups.setdefault(who(ref, around), []).append(ref)
         answers = each(lambda asker: self._answers(asker, groups[asker], deadline), list(groups), deadline)
         results: dict[Ref, Result] = {}
         for asker, answer in answers.items():
@@ -81,7 +82,7 @@ class AwsBackend(Backend, Generic[Q]):
 
     def identity(self, ref: Ref) -> Who:
         """Region, address, profile, role, and a short hash of the key id in the environment."""
-        return who(ref, self.address_variable)
+        return who(ref, surroundings(self.address_variable))
 
     def close(self) -> None:  # noqa: D102 - as in Backend
         for store in self._stores.drain():
@@ -153,7 +154,7 @@ def ask_in_batches(
 ) -> dict[Q, Result]:
     """Put several batches at once. The failure of a batch is the answer to each of its questions."""
     results: dict[Q, Result] = {}
-    for batch, answer in each(ask, [tuple(batch) for batch in batches], deadline, workers=CONNECTIONS).items():
+    for batch, answer in each(ask, [tuple(batch) for batch in batches], deadline).items():
         results |= dict.fromkeys(batch, answer) if isinstance(answer, Exception) else answer
     return results
 

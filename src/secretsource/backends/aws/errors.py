@@ -136,6 +136,7 @@ WORDS_OF_CLASS: Final[Mapping[str, tuple[str, str | None]]] = {
     "ReadTimeoutError": ("no answer from AWS in time", None),
     "SSLError": ("the TLS connection failed", "for a private certificate authority set AWS_CA_BUNDLE"),
     "TimeoutError": ("no answer in time", None),
+    "ValueError": ("the AWS SDK cannot use its settings", "check AWS_ENDPOINT_URL and the AWS config files"),
 }
 
 
@@ -220,8 +221,8 @@ BY_CLASS: Final = _table(
             UnknownRegionError UnknownServiceStyle UnknownSignatureVersionError UnseekableStreamError
             UnsupportedOutpostResourceError UnsupportedS3AccesspointConfigurationError UnsupportedS3ArnError
             UnsupportedS3ConfigurationError UnsupportedS3ControlArnError UnsupportedS3ControlConfigurationError
-            UnsupportedServiceProtocolsError UnsupportedSignatureVersionError ValidationError WaiterConfigError
-            WaiterError
+            UnsupportedServiceProtocolsError UnsupportedSignatureVersionError ValidationError ValueError
+            WaiterConfigError WaiterError
         """,
     }
 )

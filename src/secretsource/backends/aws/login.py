@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from secretsource.ref import Ref
 
-CONNECTIONS: Final = 32
+CONNECTIONS: Final = 64  # kept open for several loads at once; the SDK warns about each one more
 CONNECT_SECONDS: Final = 2
 READ_SECONDS: Final = 5
 LOGGERS: Final = ("botocore", "boto3", "urllib3")
@@ -53,16 +53,38 @@ class Who(NamedTuple):
     environment: tuple[str | None, ...]
 
 
-def who(ref: Ref, address_variable: str) -> Who:
-    """Who asks for a ref, going by the ref and environment variables alone."""
-    options, get = ref.options, environ.get
-    region = options.get("region") or _region_of_arn(ref.location) or get("AWS_DEFAULT_REGION") or get("AWS_REGION")
-    endpoint = options.get("endpoint_url")
-    configured = None if endpoint else get(address_variable) or get("AWS_ENDPOINT_URL")
-    files = get("AWS_CONFIG_FILE"), get("AWS_SHARED_CREDENTIALS_FILE")
-    profile = options.get("profile")
-    login = () if profile else (get("AWS_PROFILE"), get("AWS_ROLE_ARN"), _short_hash(get("AWS_ACCESS_KEY_ID")))
-    return Who(region, endpoint, configured, profile, options.get("role_arn"), (*files, *login))
+class Surroundings(NamedTuple):
+    """What the environment says, read once for many refs: region, address, config files, login."""
+
+    region: str | None
+    address: str | None
+    files: tuple[str | None, ...]
+    login: tuple[str | None, ...]
+
+
+def surroundings(address_variable: str) -> Surroundings:
+    """What the environment says at this moment, for a service with this variable for its address."""
+    get = environ.get
+    return Surroundings(
+        get("AWS_DEFAULT_REGION") or get("AWS_REGION"),
+        get(address_variable) or get("AWS_ENDPOINT_URL"),
+        (get("AWS_CONFIG_FILE"), get("AWS_SHARED_CREDENTIALS_FILE")),
+        (get("AWS_PROFILE"), get("AWS_ROLE_ARN"), _short_hash(get("AWS_ACCESS_KEY_ID"))),
+    )
+
+
+def who(ref: Ref, around: Surroundings) -> Who:
+    """Who asks for a ref, going by the ref and the environment alone."""
+    option = ref.options.get
+    endpoint, profile = option("endpoint_url"), option("profile")
+    return Who(
+        option("region") or _region_of_arn(ref.location) or around.region,
+        endpoint,
+        None if endpoint else around.address,
+        profile,
+        option("role_arn"),
+        around.files if profile else around.files + around.login,
+    )
 
 
 def _region_of_arn(location: str) -> str | None:

@@ -117,20 +117,18 @@ def _pages(store: Store, ids: list[str]) -> Iterator[Mapping[str, Any]]:
 
 def _by_question(batch: Sequence[Wanted], answers: Sequence[Mapping[str, Any]]) -> Mapping[Wanted, Result]:
     items = [item for answer in answers for item in (*answer.get("SecretValues", ()), *answer.get("Errors", ()))]
-    said: dict[str, Mapping[str, Any]] = {}
-    for ids_of in (_ids_of, _short_ids_of):  # what is exactly what was asked for goes before what may be it
-        for item in items:
-            for name in ids_of(item):
-                said.setdefault(name, item)
+    said = {name: item for item in items for name in _ids_of(item)}
+    if any(wanted.id not in said for wanted in batch):  # then it may have been asked for by less than a whole ARN
+        said = {name: item for item in items for name in _short_ids_of(item)} | said
     return {wanted: _result(said.get(wanted.id)) for wanted in batch}
 
 
 def _result(item: Mapping[str, Any] | None) -> Result:
-    from botocore.exceptions import ClientError
-
     if item is None:
         return UnusableAnswer(Outcome.INVALID, "AWS gave no answer for this secret")
     if "ErrorCode" in item:
+        from botocore.exceptions import ClientError
+
         code, message = item["ErrorCode"], item.get("Message", "")
         return ClientError({"Error": {"Code": code, "Message": message}}, "BatchGetSecretValue")
     try:
@@ -139,8 +137,8 @@ def _result(item: Mapping[str, Any] | None) -> Result:
         return error
 
 
-def _ids_of(item: Mapping[str, Any]) -> Iterator[str]:
-    return (item[key] for key in ("SecretId", "Name", "ARN") if item.get(key))
+def _ids_of(item: Mapping[str, Any]) -> list[str]:
+    return [item[key] for key in ("SecretId", "Name", "ARN") if key in item]
 
 
 def _short_ids_of(item: Mapping[str, Any]) -> Iterator[str]:

@@ -16,6 +16,14 @@ PUBLIC = {
     *("SecretSourceError", "SecretValue", "Settings", "SettingsConfigDict", "Source", "Throttled", "Unavailable"),
     *("UnknownBackend", "aget", "clear_cache", "explain", "get", "get_bytes", "redact_logs"),
 }
+EVERY_STORE = """
+import os
+from secretsource import Settings
+class S(Settings, chain=("env://", "vault://kv/shop", "aws-sm://shop", "gcp-sm://p", "azure-kv://v")):
+    a: str
+os.environ["A"] = "1"
+S()
+"""
 HEAVY = [
     "azure",
     "boto3",
@@ -60,10 +68,7 @@ def modules_after(code: str) -> set[str]:
         ("import os, secretsource; os.environ['X'] = '1'; secretsource.get('env://X')", set()),
         ("from secretsource import Settings", {"pydantic"}),
         (
-            "import os; from secretsource import Settings\n"
-            "class S(Settings, chain=('env://', 'vault://kv/shop', 'aws-sm://shop', 'gcp-sm://p', 'azure-kv://v')):\n"
-            "    a: str\n"
-            "os.environ['A'] = '1'; S()",
+            EVERY_STORE,
             {"pydantic"},
         ),
     ],

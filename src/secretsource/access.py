@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
 from secretsource.backend import Backend, SecretValue
-from secretsource.cache import CachePolicy, Entry, Failure, Key, MemoryCache
+from secretsource.cache import CachePolicy, Entry, Failure, Key, MemoryCache, Renew, Reply
 from secretsource.clock import Deadline
 from secretsource.document import check_size
 from secretsource.errors import BackendError, ConfigurationError, InvalidSecret, Outcome
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from secretsource.cache import Pending
+    from secretsource.question import Names
     from secretsource.ref import Ref
-    from secretsource.resolver import Names
 
 CACHE: Final = MemoryCache()
 """The one cache of this process."""
@@ -29,15 +29,6 @@ os.register_at_fork(after_in_child=CACHE.after_fork)
 _AT_ONCE: Final = 60.0  # seconds; a local backend needs no time, and gets a deadline only because the contract has one
 _CARRY_HOME: Final = 0.1  # seconds kept back from a backend's deadline, so that its partial results still arrive
 _SECOND_TRY_AFTER: Final = (0.1, 0.5)  # seconds, drawn evenly: many clients must not come back at the same moment
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What a store said about one secret, and how long that took."""
-
-    result: Entry | Failure
-    milliseconds: float = 0.0
-    cached: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -50,6 +41,7 @@ class Access:
         on_denied: What DENIED means for the chain.
         on_unavailable: What THROTTLED and UNAVAILABLE mean for the chain.
         names: The sources that go by a field's names, by their text.
+        renew: Whether fresh values are asked for anew as well.
         production: Whether this is the profile in which an outage never falls to env, .env or a default.
     """
 
@@ -59,6 +51,7 @@ class Access:
     on_unavailable: Literal["raise", "next"] = "raise"
     production: bool = False
     names: Mapping[str, Names] = field(default_factory=dict)
+    renew: Renew = "expired"
     cache: MemoryCache = CACHE
     _seen: dict[Key, Reply] = field(default_factory=dict)
 
@@ -89,11 +82,23 @@ class Access:
             ConfigurationError: An SDK is not installed, or the like.
         """
         keys = {ref: self._key(ref) for ref in refs}
-        wanted = {keys[ref]: ttl_of(ref) for ref in refs if keys[ref] not in self._seen}
+        wanted: dict[Key, float | None] = {}
+        for ref, key in keys.items():
+            if key not in self._seen:
+                wanted[key] = _shorter(wanted.get(key), ttl_of(ref))
+        if held := self._look_up(wanted, deadline):
+            self._look_up({key: wanted[key] for key in held}, deadline)
+        return {ref: self._seen[key] for ref, key in keys.items()}
+
+    def _look_up(self, wanted: Mapping[Key, float | None], deadline: Deadline) -> set[Key]:
+        """One lookup of every backend, and the keys that were held back until it is known whether a store is up."""
         pending = [self._begin(group, deadline) for group in _by_backend(wanted)]
         for group in pending:
-            self._finish(group, deadline)
-        return {ref: self._seen[key] for ref, key in keys.items()}
+            for key, reply in self.cache.finish(group, deadline).items():
+                if isinstance(reply.result, Failure) and reply.result.error is not None:
+                    raise reply.result.error
+                self._seen[key] = reply
+        return {key for group in pending for key in group.held}
 
     def _key(self, ref: Ref) -> Key:
         backend = self.backend(ref.scheme)
@@ -108,18 +113,13 @@ class Access:
             results = ask(self.backend(keys[0].document.scheme), [key.document for key in keys], inner)
             return {key: results[key.document] for key in keys}
 
-        return self.cache.begin(wanted, load, deadline, self.policy)
+        return self.cache.begin(wanted, load, deadline, self.policy, self.renew)
 
-    def _finish(self, pending: Pending, deadline: Deadline) -> None:
-        for key, result in self.cache.finish(pending, deadline).items():
-            if isinstance(result, Failure) and result.error is not None:
-                raise result.error
-            arrived = result or Failure(
-                Outcome.UNAVAILABLE, "no answer in time", "raise timeout=, or see whether the store can be reached"
-            )
-            self._seen[key] = Reply(
-                arrived, 0.0 if key in pending.entries else arrived.milliseconds, key in pending.entries
-            )
+
+def _shorter(one: float | None, other: float | None) -> float | None:
+    """The shorter of two refs' own ttls for one secret."""
+    given = [ttl for ttl in (one, other) if ttl is not None]
+    return min(given, default=None)
 
 
 def _by_backend(wanted: Mapping[Key, float | None]) -> list[dict[Key, float | None]]:

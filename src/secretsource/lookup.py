@@ -10,16 +10,17 @@ from secretsource.clock import Deadline
 from secretsource.concurrency import in_background
 from secretsource.document import as_bytes, as_text
 from secretsource.errors import Outcome, error_for
+from secretsource.question import Question, Step
 from secretsource.redaction import remember
 from secretsource.ref import Ref
 from secretsource.registry import backend_for
-from secretsource.resolver import Question, Step, resolve
+from secretsource.resolver import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
     from secretsource.cache import Entry
-    from secretsource.resolver import Answer
+    from secretsource.question import Answer
 
 TIMEOUT: Final = 10.0
 _ABSENT: Final = "it does not exist"

@@ -10,134 +10,22 @@ from __future__ import annotations
 from base64 import b64decode
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
-from secretsource.access import Reply
-from secretsource.cache import Entry, Failure
+from secretsource.cache import Entry, Failure, Reply
 from secretsource.document import ABSENT, as_text, pick
 from secretsource.errors import BackendError, ConfigurationError, InvalidRef, InvalidSecret, Outcome
+from secretsource.question import POINTER, Answer, Attempt, Question, Step, WholePointer
 from secretsource.ref import Ref
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from secretsource.access import Access
     from secretsource.clock import Deadline
+    from secretsource.question import Names
 
-POINTER: Final = "ref+"
 _DEVELOPMENT: Final = ("env", "dotenv")
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """One place that was searched for one field.
-
-    Attributes:
-        ref: Where.
-        outcome: What it came to.
-        milliseconds: How long the store took; 0 for what was in the cache or the process.
-        detail: What else there is to say, or None. Never a value.
-    """
-
-    ref: Ref
-    outcome: Outcome
-    milliseconds: float
-    detail: str | None = None
-
-
-class WholePointer(str):
-    """A pointer that stands for the whole model that a leaf is in."""
-
-    __slots__ = ()
-
-
-class Names(Protocol):
-    """A source that goes by a field's names instead of a ref: the environment, or a `.env`."""
-
-    def find(self, path: tuple[str, ...]) -> tuple[Ref, object]:
-        """Where the leaf is or would be, and its value or ABSENT.
-
-        Raises:
-            InvalidSecret: There is something, and it cannot be read.
-        """
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One place to look: a ref with the keys that may hold the value, or a source that goes by names."""
-
-    ref: Ref
-    keys: tuple[str, ...] = ()
-    names: str | None = None
-    """The name of a source that goes by names, see `Access.names`."""
-
-
-@dataclass(slots=True, eq=False)
-class Question:
-    """One value that is wanted.
-
-    Attributes:
-        path: The leaf's path.
-        steps: Where to look, in order.
-        accept: Makes what was found fit the field; raises InvalidSecret where it cannot.
-        inside: Where the leaf is inside what a pointer to its whole model leads to.
-    """
-
-    path: tuple[str, ...]
-    steps: Sequence[Step]
-    accept: Callable[[object], object] = lambda value: value
-    inside: str = ""
-    # how far it has got
-    position: int = 0
-    pointed: Step | None = None
-    trail: list[Attempt] = field(default_factory=list)
-    setback: Failure | None = None
-    setback_ref: Ref | None = None
-    answer: Answer | None = None
-
-    @property
-    def step(self) -> Step | None:
-        """Where to look now, or None when there is nowhere left."""
-        if self.pointed is not None:
-            return self.pointed
-        return self.steps[self.position] if self.position < len(self.steps) else None
-
-    def forget_value(self) -> None:
-        """Let go of the value, once it is where it belongs."""
-        if self.answer is not None:
-            self.answer.value = None
-
-    def advance(self) -> None:
-        """Go on to the next place."""
-        self.pointed = None
-        self.position += 1
-
-
-@dataclass(slots=True, repr=False, eq=False)
-class Answer:
-    """What a question came to.
-
-    Attributes:
-        outcome: FOUND, MISSING (every place said so), or what stopped it.
-        value: What was found.
-        ref: The ref that answered or failed.
-        entry: The cache's entry that it came from, where it came from a store.
-        cached: Whether the store was not asked for it this time.
-        detail: Why it failed.
-        hint: What to do next.
-        setback: A failure that was passed over on the way (`on_denied="next"`, `on_unavailable="next"`).
-    """
-
-    outcome: Outcome
-    value: object = None
-    ref: Ref | None = None
-    entry: Entry | None = None
-    cached: bool = False
-    detail: str | None = None
-    hint: str | None = None
-    setback: Failure | None = None
-    setback_ref: Ref | None = None
 
 
 def resolve(questions: Sequence[Question], access: Access, deadline: Deadline) -> None:
@@ -224,11 +112,44 @@ def _point(question: Question, ref: Ref, text: str) -> None:
 
 def _ask_stores(questions: Sequence[Question], access: Access, deadline: Deadline) -> None:
     """One round: every open question's current secret, grouped by backend, all asked for at once."""
-    results = access.fetch([question.step.ref for question in questions if question.step], deadline)
-    for question in questions:
-        step = question.step
-        if step is not None:
-            _hear(question, step, results[step.ref], access)
+    asking = [(question, question.step) for question in questions if question.step is not None]
+    replies = access.fetch([step.ref for _, step in asking], deadline)
+    by_secret: dict[Ref, list[tuple[Question, Step]]] = {}
+    for question, step in asking:
+        by_secret.setdefault(step.ref.document, []).append((question, step))
+    for together in by_secret.values():
+        reply = _usable(replies[together[0][1].ref], together, access)
+        for question, step in together:
+            _hear(question, step, reply, access)
+
+
+def _usable(reply: Reply, together: Sequence[tuple[Question, Step]], access: Access) -> Reply:
+    """The reply, or the one before it where a new secret is no use to one of its fields: all change together."""
+    entry = reply.result
+    if not isinstance(entry, Entry) or entry.previous is None:
+        return reply
+    fault = next((fault for question, step in together if (fault := _fault(question, step, entry))), None)
+    if fault is None:
+        entry.previous = None
+        return reply
+    clock, policy = access.cache.clock, access.policy
+    grace = policy.negative_ttl if fault.outcome is Outcome.MISSING else policy.max_stale
+    before = entry.previous
+    worked = all(_fault(question, step, before) is None for question, step in together)
+    if not worked or entry.age(clock) >= grace or before.age(clock) >= before.usable_for(policy):
+        return reply
+    return Reply(before, reply.milliseconds, reply.cached, fault)
+
+
+def _fault(question: Question, step: Step, entry: Entry) -> Failure | None:
+    try:
+        _, value = _extract(step, entry)
+        if value is ABSENT:
+            return Failure(Outcome.MISSING, f"the new secret has no key {step.ref.key!r}")
+        question.accept(value)
+    except BackendError as error:
+        return Failure(error.outcome, error.args[0], error.hint)
+    return None
 
 
 def _hear(question: Question, step: Step, reply: Reply, access: Access) -> None:
@@ -253,9 +174,14 @@ def _hear(question: Question, step: Step, reply: Reply, access: Access) -> None:
     elif pointer:
         _point(question, ref, as_text(value))
     else:
-        detail = result.value.warning or ("from the cache" if reply.cached else None)
-        question.trail.append(Attempt(ref, Outcome.FOUND, milliseconds, detail))
-        question.answer = Answer(Outcome.FOUND, value, ref, result, reply.cached)
+        question.trail.append(Attempt(ref, Outcome.FOUND, milliseconds, _remark(result.value.warning, reply)))
+        question.answer = Answer(Outcome.FOUND, value, ref, result, reply.cached, stale=reply.setback)
+
+
+def _remark(warning: str | None, reply: Reply) -> str | None:
+    if reply.setback is not None:
+        return f"the last good value; a newer one could not be had: {reply.setback.outcome}: {reply.setback.detail}"
+    return warning or ("from the cache" if reply.cached else None)
 
 
 def _is_pointer(ref: Ref, value: object) -> bool:

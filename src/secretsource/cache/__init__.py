@@ -1,6 +1,7 @@
 """One cache for all backends, per process. It knows no backend: only keys, entries and how old they are."""
 
-from secretsource.cache.memory import Entry, Failure, Key, MemoryCache, Pending
+from secretsource.cache.entry import Entry, Failure, Key, Reply
+from secretsource.cache.memory import MemoryCache, Pending, Renew
 from secretsource.cache.policy import CachePolicy
 
-__all__ = ["CachePolicy", "Entry", "Failure", "Key", "MemoryCache", "Pending"]
+__all__ = ["CachePolicy", "Entry", "Failure", "Key", "MemoryCache", "Pending", "Renew", "Reply"]

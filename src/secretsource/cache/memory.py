@@ -1,94 +1,34 @@
-"""The cache in memory: entries with their age, and single flight.
+"""The cache in memory: single flight, and the last good value while a store cannot be read.
 
 Any number of threads that want one secret make one call: the first one flies, the others wait for it.
 """
 
 from __future__ import annotations
 
-import random
 import threading
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
+from secretsource.cache.backoff import Backoff
+from secretsource.cache.entry import Entry, Failure, Key, Reply
+from secretsource.cache.slot import KEEPS, Slot
 from secretsource.clock import SYSTEM_CLOCK, Clock, Deadline
 from secretsource.concurrency import Task
-from secretsource.document import parse_json
+from secretsource.errors import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
 
-    from secretsource.backend import SecretValue
     from secretsource.cache.policy import CachePolicy
-    from secretsource.errors import Outcome
-    from secretsource.ref import Ref
 
-    Load = Callable[[Sequence["Key"]], Mapping["Key", "Entry | Failure"]]
+    Load = Callable[[Sequence[Key]], Mapping[Key, "Entry | Failure"]]
 
+Renew = Literal["expired", "all"]
+"""What a lookup asks the store for: what is no longer fresh, or everything."""
 
-class Key(NamedTuple):
-    """What one entry is for.
-
-    Attributes:
-        origin: The backend: its scheme, or the object itself where it is the user's own.
-        identity: Whose answer it is, in the backend's words.
-        document: The secret, without a key inside it.
-    """
-
-    origin: Hashable
-    identity: Hashable
-    document: Ref
-
-
-@dataclass(slots=True, repr=False, eq=False)
-class Entry:
-    """What a store said about one secret, and when. `value` is None where it said that there is none."""
-
-    value: SecretValue | None
-    monotonic: float
-    wall: float
-    milliseconds: float = 0.0
-    detail: str | None = None
-    draw: float = field(default_factory=random.random)
-    _document: Any = None
-
-    def age(self, clock: Clock) -> float:
-        """Seconds since it was fetched, by the clock that says more: one of them may have been set or suspended."""
-        return max(clock.monotonic() - self.monotonic, clock.time() - self.wall, 0.0)
-
-    def fresh(self, clock: Clock, policy: CachePolicy, ttl: float | None = None) -> bool:
-        """Whether it may be served without asking the store."""
-        age = self.age(clock)
-        if self.value is None:
-            return age < policy.negative_ttl and (policy.ttl if ttl is None else ttl) > 0
-        lease = self.value.lease
-        return age < policy.lifetime(self.draw, ttl) and (lease is None or lease.seconds <= 0 or age < lease.seconds)
-
-    def document(self) -> Any:
-        """The secret's JSON, parsed once.
-
-        Raises:
-            InvalidSecret: It is not JSON.
-        """
-        if self._document is None and self.value is not None:
-            raw = self.value.raw
-            self._document = parse_json(raw) if isinstance(raw, str | bytes) else raw
-        return self._document
-
-    def __repr__(self) -> str:
-        return f"Entry({self.value!r})"
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a store could not be read, without the SDK's error: that may hold a value."""
-
-    outcome: Outcome
-    detail: str
-    hint: str | None = None
-    retry_after: float | None = None
-    milliseconds: float = 0.0
-    error: BaseException | None = None
-    """A mistake in the declaration or the program, which is raised as it is."""
+_NO_ANSWER = Failure(
+    Outcome.UNAVAILABLE, "no answer in time", "raise timeout=, or see whether the store can be reached"
+)
 
 
 class _Flight:
@@ -104,10 +44,16 @@ class _Flight:
 
 @dataclass(slots=True)
 class Pending:
-    """What a lookup waits for: what was there already, and the flights that bring the rest."""
+    """What a lookup waits for: what was there already, and the flights that bring the rest.
 
-    entries: dict[Key, Entry]
+    Attributes:
+        held: Keys that were not asked for because their store was down, while another key tries whether it still is.
+    """
+
+    policy: CachePolicy
+    replies: dict[Key, Reply]
     flights: dict[Key, _Flight]
+    held: set[Key]
 
 
 class MemoryCache:
@@ -121,7 +67,8 @@ class MemoryCache:
     def __init__(self, clock: Clock = SYSTEM_CLOCK) -> None:
         self.clock = clock
         self.revision = 0
-        self._entries: dict[Key, Entry] = {}
+        self._slots: dict[Key, Slot] = {}
+        self._stores: dict[tuple[Hashable, Hashable], Backoff] = {}
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -130,7 +77,14 @@ class MemoryCache:
         self._flights: dict[Key, _Flight] = {}
         self._generation = 0
 
-    def begin(self, wanted: Mapping[Key, float | None], load: Load, deadline: Deadline, policy: CachePolicy) -> Pending:
+    def begin(
+        self,
+        wanted: Mapping[Key, float | None],
+        load: Load,
+        deadline: Deadline,
+        policy: CachePolicy,
+        renew: Renew = "expired",
+    ) -> Pending:
         """Look up, and start one call for what is neither here nor on its way.
 
         Args:
@@ -138,29 +92,50 @@ class MemoryCache:
             load: Asks the store; runs in a daemon thread.
             deadline: By when the call has to be done.
             policy: How old an entry may be.
+            renew: "all" asks the store for everything, now.
         """
+        pending = Pending(policy, {}, {}, set())
         with self._lock:
-            entries = {key: entry for key, ttl in wanted.items() if (entry := self._fresh(key, policy, ttl))}
-            missing = [key for key in wanted if key not in entries]
-            flights = {key: flight for key in missing if (flight := self._joinable(key, policy, wanted[key]))}
-            if claimed := {key: ttl for key, ttl in wanted.items() if key not in entries and key not in flights}:
+            if renew == "expired":
+                self._serve(wanted, pending)
+            for key in [key for key in wanted if key not in pending.replies]:
+                if (flight := self._joinable(key, _ttl(wanted[key], policy))) is not None:
+                    pending.flights[key] = flight
+            claimed = [key for key in wanted if key not in pending.replies and key not in pending.flights]
+            if claimed:
                 flight = _Flight(deadline)
                 self._flights.update(dict.fromkeys(claimed, flight))
-                flights.update(dict.fromkeys(claimed, flight))
-                kept = {key for key, ttl in claimed.items() if (policy.ttl if ttl is None else ttl) > 0}
-                self._take_off(flight, tuple(claimed), kept, load)
-        return Pending(entries, flights)
+                pending.flights.update(dict.fromkeys(claimed, flight))
+                kept = {key for key in claimed if _ttl(wanted[key], policy) > 0}
+                self._take_off(flight, tuple(claimed), kept, load, policy)
+        return pending
 
-    def _fresh(self, key: Key, policy: CachePolicy, ttl: float | None) -> Entry | None:
-        entry = self._entries.get(key)
-        return entry if entry is not None and entry.fresh(self.clock, policy, ttl) else None
+    def _serve(self, wanted: Mapping[Key, float | None], pending: Pending) -> None:
+        """Reply with what is fresh, and with what is usable while its store is given a rest."""
+        probed: set[Backoff] = set()
+        for key, ttl in wanted.items():
+            slot = self._slots.get(key)
+            entry = None if slot is None else slot.entry
+            if slot is None or entry is None or _ttl(ttl, pending.policy) <= 0:
+                continue
+            if entry.fresh(self.clock, pending.policy, ttl):
+                pending.replies[key] = Reply(entry, cached=True)
+            elif (usable := slot.usable(self.clock, pending.policy)) is not None:
+                store = self._store(key)
+                if slot.backoff.holds(self.clock) or store.holds(self.clock) or store in probed:
+                    pending.replies[key] = Reply(usable, cached=True, setback=slot.setback or _NO_ANSWER)
+                    pending.held |= {key} if store in probed else set()
+                elif store.failures:
+                    probed.add(store)  # one key is enough to see whether it answers again
 
-    def _joinable(self, key: Key, policy: CachePolicy, ttl: float | None) -> _Flight | None:
+    def _store(self, key: Key) -> Backoff:
+        return self._stores.setdefault((key.origin, key.identity), Backoff())
+
+    def _joinable(self, key: Key, ttl: float) -> _Flight | None:
         flight = self._flights.get(key)
-        off = (policy.ttl if ttl is None else ttl) <= 0
-        return None if flight is None or off or flight.deadline.expired else flight
+        return None if flight is None or ttl <= 0 or flight.deadline.expired else flight
 
-    def _take_off(self, flight: _Flight, keys: Sequence[Key], kept: set[Key], load: Load) -> None:
+    def _take_off(self, flight: _Flight, keys: Sequence[Key], kept: set[Key], load: Load, policy: CachePolicy) -> None:
         generation = self._generation
 
         def fly() -> Mapping[Key, Entry | Failure]:
@@ -168,37 +143,77 @@ class MemoryCache:
             try:
                 results = load(keys)
             finally:
-                self._land(flight, keys, {key: results[key] for key in kept & results.keys()}, generation)
+                with self._lock:
+                    for key in keys:
+                        if self._flights.get(key) is flight:
+                            del self._flights[key]
+                    if generation == self._generation:
+                        self._land({key: results[key] for key in kept & results.keys()}, policy)
             return results
 
         flight.task = Task(fly)
 
-    def _land(
-        self, flight: _Flight, keys: Sequence[Key], results: Mapping[Key, Entry | Failure], generation: int
-    ) -> None:
-        with self._lock:
-            for key in keys:
-                if self._flights.get(key) is flight:
-                    del self._flights[key]
-            if generation == self._generation:
-                self._entries.update({key: entry for key, entry in results.items() if isinstance(entry, Entry)})
-                self.revision += 1
+    def _land(self, results: Mapping[Key, Entry | Failure], policy: CachePolicy) -> None:
+        for key, result in results.items():
+            if isinstance(result, Entry) or key in self._slots:
+                self._slots.setdefault(key, Slot()).take(result, self.clock, policy)
+        by_store: dict[Backoff, list[Entry | Failure]] = {}
+        for key, result in results.items():
+            by_store.setdefault(self._store(key), []).append(result)
+        for store, said in by_store.items():
+            _judge(store, said, self.clock)
+        self.revision += 1
 
-    def finish(self, pending: Pending, deadline: Deadline) -> dict[Key, Entry | Failure | None]:
-        """Wait for what is on its way, at most until the deadline; None stands for what did not arrive."""
-        results: dict[Key, Entry | Failure | None] = dict(pending.entries)
+    def finish(self, pending: Pending, deadline: Deadline) -> dict[Key, Reply]:
+        """Wait for what is on its way, at most until the deadline."""
+        replies = dict(pending.replies)
         for key, flight in pending.flights.items():
             arrived = flight.task.wait(deadline.remaining())
-            results[key] = flight.task.result().get(key) if arrived else None
-        return results
+            result = flight.task.result().get(key, _NO_ANSWER) if arrived else _NO_ANSWER
+            if not arrived:
+                self._give_up(key, flight, pending.policy)
+            replies[key] = self._reply(key, result, pending.policy)
+        return replies
+
+    def _give_up(self, key: Key, flight: _Flight, policy: CachePolicy) -> None:
+        """Note that a call is left behind, so that not every later lookup waits for the same silence."""
+        with self._lock:
+            if self._flights.get(key) is flight and flight.deadline.expired:
+                del self._flights[key]
+                self._land({key: _NO_ANSWER}, policy)
+
+    def _reply(self, key: Key, result: Entry | Failure, policy: CachePolicy) -> Reply:
+        """What to answer after the store has spoken: its entry, or the last good one where that may be kept."""
+        milliseconds = result.milliseconds
+        with self._lock:
+            slot = self._slots.get(key)
+            kept = None if slot is None else slot.usable(self.clock, policy)
+            if slot is None or kept is None or kept is result:
+                return Reply(result, milliseconds)
+            if isinstance(result, Entry):
+                return Reply(kept, milliseconds, setback=slot.setback)
+            return Reply(kept, milliseconds, setback=result) if result.outcome in KEEPS else Reply(result, milliseconds)
 
     def clear(self) -> None:
-        """Forget every value, those on their way included."""
+        """Forget every value, those on their way included, and every failure."""
         with self._lock:
-            self._entries.clear()
+            self._slots.clear()
+            self._stores.clear()
             self._flights.clear()
             self._generation += 1
             self.revision += 1
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self._entries)} entries)"
+        return f"{type(self).__name__}({len(self._slots)} entries)"
+
+
+def _ttl(own: float | None, policy: CachePolicy) -> float:
+    return policy.ttl if own is None else own
+
+
+def _judge(store: Backoff, said: Sequence[Entry | Failure], clock: Clock) -> None:
+    """A store is down when nothing of what it was asked for could be had; one answer, of any kind, and it is up."""
+    if all(isinstance(result, Failure) and result.outcome is Outcome.UNAVAILABLE for result in said):
+        store.fail(clock)
+    else:
+        store.reset()

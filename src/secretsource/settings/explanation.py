@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from secretsource.resolver import Attempt
+from secretsource.question import Attempt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

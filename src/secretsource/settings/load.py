@@ -11,7 +11,7 @@ from secretsource.access import Access
 from secretsource.clock import Deadline
 from secretsource.errors import Outcome, Problem, ResolutionError
 from secretsource.redaction import remember
-from secretsource.resolver import Question, resolve
+from secretsource.resolver import resolve
 from secretsource.settings.config import load_config
 from secretsource.settings.placement import leaves_at, place_values, supplied
 from secretsource.settings.plan import PRODUCTION, Plan, plan_for, standard_chain
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_settings import BaseSettings
 
+    from secretsource.question import Question
     from secretsource.settings.config import LoadConfig
     from secretsource.settings.explanation import Explanation
     from secretsource.settings.leaves import Leaf

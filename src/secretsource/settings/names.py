@@ -16,7 +16,7 @@ from pydantic_settings.sources.utils import parse_env_vars
 
 from secretsource.document import ABSENT
 from secretsource.errors import InvalidSecret
-from secretsource.resolver import POINTER, WholePointer
+from secretsource.question import POINTER, WholePointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

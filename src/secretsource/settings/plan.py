@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakKeyDictionary
 
 from secretsource.errors import ConfigurationError, InvalidRef
+from secretsource.question import Question, Step
 from secretsource.ref import did_you_mean, encode
 from secretsource.registry import BUILT_IN
-from secretsource.resolver import Question, Step
 from secretsource.settings.config import own_backends
 from secretsource.settings.leaves import Leaf, leaves_of
 from secretsource.source import Source

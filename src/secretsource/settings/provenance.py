@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
     from secretsource.cache import Entry
+    from secretsource.question import Question
     from secretsource.ref import Ref
-    from secretsource.resolver import Question
     from secretsource.settings.plan import Plan
 
 Path = tuple[str, ...]

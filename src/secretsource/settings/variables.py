@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic_settings import EnvSettingsSource
 
     from secretsource.access import Access
-    from secretsource.resolver import Names as NamesContract
+    from secretsource.question import Names as NamesContract
     from secretsource.settings.plan import Plan
 
 

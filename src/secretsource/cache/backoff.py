@@ -1,0 +1,40 @@
+"""How long to wait before a store that failed is asked again."""
+
+from __future__ import annotations
+
+import random
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from secretsource.clock import Clock
+
+LONGEST: Final = 128.0
+"""Seconds of the longest wait, also where the store asks for a longer one."""
+
+
+class Backoff:
+    """Waits that double from 1 to 128 seconds, each drawn from its upper half, so that clients do not come together.
+
+    The steps are those of AWS's caching clients.
+    """
+
+    __slots__ = ("failures", "until")
+
+    def __init__(self) -> None:
+        self.failures = 0
+        self.until = 0.0
+
+    def fail(self, clock: Clock, retry_after: float | None = None) -> None:
+        """Note a failure: wait twice as long as the last time, and as long as the store asks."""
+        step = min(2.0**self.failures, LONGEST)
+        wait = random.uniform(step / 2, step)  # noqa: S311 - jitter
+        self.failures = min(self.failures + 1, 16)
+        self.until = clock.monotonic() + max(wait, min(retry_after or 0.0, LONGEST))
+
+    def reset(self) -> None:
+        """Note that it works again."""
+        self.failures, self.until = 0, 0.0
+
+    def holds(self, clock: Clock) -> bool:
+        """Whether it is too early to ask again."""
+        return self.failures > 0 and clock.monotonic() < self.until

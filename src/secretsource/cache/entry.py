@@ -1,0 +1,138 @@
+"""What the cache keeps: entries with their age; and what a lookup hears: a reply."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from secretsource.document import parse_json
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from secretsource.backend import Lease, SecretValue
+    from secretsource.cache.policy import CachePolicy
+    from secretsource.clock import Clock
+    from secretsource.errors import Outcome
+    from secretsource.ref import Ref
+
+LAST_OF_LEASE: Final = 0.1
+"""The part of a lease that is not handed to a new load: it would end soon after."""
+
+
+class Key(NamedTuple):
+    """What one entry is for.
+
+    Attributes:
+        origin: The backend: its scheme, or the object itself where it is the user's own.
+        identity: Whose answer it is, in the backend's words.
+        document: The secret, without a key inside it.
+    """
+
+    origin: Hashable
+    identity: Hashable
+    document: Ref
+
+
+@dataclass(slots=True, repr=False, eq=False)
+class Entry:
+    """What a store said about one secret, and when. `value` is None where it said that there is none."""
+
+    value: SecretValue | None
+    monotonic: float
+    wall: float
+    milliseconds: float = 0.0
+    detail: str | None = None
+    draw: float = field(default_factory=random.random)
+    previous: Entry | None = None
+    """The value before this one, until this one has proved usable."""
+    _document: Any = None
+
+    def age(self, clock: Clock) -> float:
+        """Seconds since it was fetched, by the clock that says more: one of them may have been set or suspended."""
+        return max(clock.monotonic() - self.monotonic, clock.time() - self.wall, 0.0)
+
+    @property
+    def lease(self) -> Lease | None:
+        """The lease that limits it, if there is one."""
+        lease = None if self.value is None else self.value.lease
+        return lease if lease is not None and lease.seconds > 0 else None
+
+    def lifetime(self, policy: CachePolicy, ttl: float | None = None) -> float:
+        """Seconds for which it is fresh: of its lease where it has one, else by the policy."""
+        if (policy.ttl if ttl is None else ttl) <= 0:
+            return 0.0
+        if self.value is None:
+            return policy.negative_ttl
+        if (lease := self.lease) is not None:
+            return lease.seconds * (1 - LAST_OF_LEASE)
+        return policy.lifetime(self.draw, ttl)
+
+    def usable_for(self, policy: CachePolicy) -> float:
+        """Seconds for which it may be served while no newer one can be had."""
+        return policy.max_stale if self.lease is None else self.lease.seconds
+
+    def fresh(self, clock: Clock, policy: CachePolicy, ttl: float | None = None) -> bool:
+        """Whether it may be served without asking the store."""
+        return self.age(clock) < self.lifetime(policy, ttl)
+
+    def document(self) -> Any:
+        """The secret's JSON, parsed once.
+
+        Raises:
+            InvalidSecret: It is not JSON.
+        """
+        if self._document is None and self.value is not None:
+            raw = self.value.raw
+            self._document = parse_json(raw) if isinstance(raw, str | bytes) else raw
+        return self._document
+
+    def renewed(self, lease: Lease, clock: Clock) -> None:
+        """Its lease was prolonged: it counts from now."""
+        if self.value is not None:
+            self.value = replace(self.value, lease=lease)
+            self.monotonic, self.wall = clock.monotonic(), clock.time()
+
+    def goes_back_from(self, older: Entry) -> bool:
+        """Whether a counted version is lower than one that was seen before, and not because it was made anew."""
+        if self.value is None or older.value is None:
+            return False
+        mine, before = self.value, older.value
+        counted = [version for version in (mine.version, before.version) if version is not None and version.isdecimal()]
+        if len(counted) < 2 or int(counted[0]) >= int(counted[1]):  # noqa: PLR2004 - both of them
+            return False
+        return mine.created is None or before.created is None or mine.created <= before.created
+
+    def __repr__(self) -> str:
+        return f"Entry({self.value!r})"
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a store could not be read, without the SDK's error: that may hold a value."""
+
+    outcome: Outcome
+    detail: str
+    hint: str | None = None
+    retry_after: float | None = None
+    milliseconds: float = 0.0
+    error: BaseException | None = None
+    """A mistake in the declaration or the program, which is raised as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a lookup hears about one secret.
+
+    Attributes:
+        result: The entry to use, or why there is none.
+        milliseconds: How long the store took; 0 where it was not asked.
+        cached: Whether it was there already.
+        setback: Why no newer entry could be had, where an old one is served in its place.
+    """
+
+    result: Entry | Failure
+    milliseconds: float = 0.0
+    cached: bool = False
+    setback: Failure | None = None

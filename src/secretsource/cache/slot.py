@@ -1,0 +1,84 @@
+"""What is kept for one key: the last good entry, and how getting a newer one goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from secretsource.cache.backoff import Backoff
+from secretsource.cache.entry import Entry, Failure
+from secretsource.errors import Outcome
+
+if TYPE_CHECKING:
+    from secretsource.cache.policy import CachePolicy
+    from secretsource.clock import Clock
+
+KEEPS: Final = frozenset({Outcome.UNAVAILABLE, Outcome.THROTTLED, Outcome.INVALID})
+"""The outcomes of a refresh after which the last good value is served on; after any other it is dropped."""
+
+
+class Slot:
+    """One key's place in the cache.
+
+    What a refresh that fails does to the value there is:
+
+    - UNAVAILABLE, THROTTLED, INVALID: it is kept, up to `max_stale`, and the store is asked again after a wait;
+    - MISSING: it is kept for one `negative_ttl`, in which a store that is not of one mind yet may come round;
+    - DENIED, UNAUTHENTICATED, INACTIVE: it is dropped.
+    """
+
+    __slots__ = ("backoff", "entry", "missing_since", "setback")
+
+    def __init__(self) -> None:
+        self.entry: Entry | None = None
+        self.setback: Failure | None = None
+        self.missing_since: float | None = None
+        self.backoff = Backoff()
+
+    def usable(self, clock: Clock, policy: CachePolicy) -> Entry | None:
+        """The entry that may be served while no newer one can be had."""
+        entry = self.entry
+        return entry if entry is not None and entry.age(clock) < entry.usable_for(policy) else None
+
+    def take(self, result: Entry | Failure, clock: Clock, policy: CachePolicy) -> None:
+        """Take in what the store said."""
+        if isinstance(result, Failure):
+            self._fail(result, clock)
+        elif result.value is None and self.entry is not None and self.entry.value is not None:
+            self._miss(result, clock, policy)
+        else:
+            self._replace(result)
+
+    def _fail(self, failure: Failure, clock: Clock) -> None:
+        self.setback = failure
+        if failure.outcome in KEEPS:
+            self.backoff.fail(clock, failure.retry_after)
+        else:
+            self.entry = None
+            self.backoff.reset()
+
+    def _miss(self, result: Entry, clock: Clock, policy: CachePolicy) -> None:
+        now = clock.monotonic()
+        if self.missing_since is None:
+            self.missing_since = now
+        if now - self.missing_since >= policy.negative_ttl:
+            self._replace(result)
+            return
+        self.setback = Failure(Outcome.MISSING, result.detail or "it does not exist any more")
+        self.backoff.failures, self.backoff.until = 1, self.missing_since + policy.negative_ttl
+
+    def _replace(self, result: Entry) -> None:
+        old = self.entry
+        if old is not None and result.monotonic < old.monotonic:
+            return  # asked earlier, and arrived later
+        if old is not None and result.goes_back_from(old):
+            old.monotonic, old.wall = result.monotonic, result.wall
+        else:
+            changed = (
+                old is not None and old.value is not None and result.value is not None and old.value != result.value
+            )
+            result.previous = old if changed else None
+            if old is not None:
+                old.previous = None
+            self.entry = result
+        self.setback, self.missing_since = None, None
+        self.backoff.reset()

@@ -71,7 +71,8 @@ class _Link:
     fault: _Fault | None = None
 
     def reset(self) -> None:
-        self.client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
+        with contextlib.suppress(OSError):  # closed already
+            self.client.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RST)
         self.client.transport.abort()
         self.server.close()
 

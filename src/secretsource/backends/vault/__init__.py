@@ -1,0 +1,107 @@
+"""Vault and OpenBao: any engine that is read. KV versions 1 and 2 are told apart by asking the server.
+
+    vault://mount/path[?version=3&namespace=team1&addr=https://...]#key
+
+Environment variables (OpenBao's `BAO_...` counts where `VAULT_...` is not set):
+
+| for | variables |
+|---|---|
+| the server | ADDR (https://127.0.0.1:8200), AGENT_ADDR (an Agent or Proxy; goes before it), NAMESPACE |
+| TLS | CACERT, CACERT_BYTES, CAPATH, CLIENT_CERT, CLIENT_KEY, TLS_SERVER_NAME, SKIP_VERIFY |
+| a proxy | PROXY_ADDR, HTTP_PROXY; else HTTPS_PROXY, HTTP_PROXY and NO_PROXY without `VAULT_` |
+| the login | AUTH_METHOD, AUTH_MOUNT (where it is mounted, if not at its name), ROLE |
+
+AUTH_METHOD is one of these; without it, the first in this list whose variables are set. Where a variable is marked *,
+the same name with `_FILE` names a file that holds it, read anew at every login.
+
+| method | variables |
+|---|---|
+| token | TOKEN* |
+| approle | ROLE_ID*, SECRET_ID* or SECRET_ID_WRAPPED* (a wrapping token) |
+| jwt, oidc | JWT*, ROLE |
+| userpass, ldap | USERNAME, PASSWORD* (ldap only if asked for) |
+| kubernetes | ROLE, K8S_TOKEN_PATH (the service account's own) |
+| none, agent | nothing: an Agent or Proxy logs in |
+| token file | `~/.vault-token`; where there is none, no token is sent |
+| cert | CLIENT_CERT, CLIENT_KEY, ROLE |
+| aws | ROLE, AWS_REGION, AWS_IAM_SERVER_ID; botocore's credentials |
+| azure | ROLE, AZURE_RESOURCE, AZURE_SUBSCRIPTION_ID, AZURE_RESOURCE_GROUP_NAME, AZURE_VM_NAME, AZURE_VMSS_NAME |
+| gcp | ROLE; GOOGLE_APPLICATION_CREDENTIALS or the metadata server |
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from secretsource.backend import Advice, Backend, SecretValue, needs_extra
+from secretsource.backends.vault.login import Credentials, method_of, who
+from secretsource.backends.vault.variables import Variables
+from secretsource.concurrency import PerProcess, each
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping, Sequence
+
+    from secretsource.backends.vault.session import Session
+    from secretsource.clock import Deadline
+    from secretsource.errors import Outcome
+    from secretsource.ref import Ref
+
+WORKERS: Final = 32  # more gain nothing, and over TLS each costs a handshake
+
+
+class VaultBackend(Backend):
+    """Reads from Vault or OpenBao. One login and one pool of connections for each address, namespace and identity."""
+
+    scheme: ClassVar[str] = "vault"
+    options: ClassVar[frozenset[str]] = frozenset({"namespace", "addr"})
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        """Make no call.
+
+        Args:
+            environ: Where the variables are, if not in the process's environment: so one process can use two Vaults.
+        """
+        self._variables = Variables(os.environ if environ is None else environ)
+        self._sessions: PerProcess[Hashable, Session] = PerProcess()
+        self._unwrapped: dict[str, str] = {}
+
+    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Mapping[Ref, SecretValue | Exception]:
+        """Read each ref with one request, many at a time."""
+        with needs_extra("vault", "vault"):
+            from secretsource.backends.vault.session import Session
+
+        def read(ref: Ref) -> SecretValue:
+            session = self._sessions.get(self.identity(ref), lambda: Session(*self._place(ref), self._credentials()))
+            return session.read(ref, deadline)
+
+        return each(read, refs, deadline, workers=WORKERS)
+
+    def _place(self, ref: Ref) -> tuple[str, str | None]:
+        addr, namespace = ref.options.get("addr"), ref.options.get("namespace")
+        return addr or self._variables.addr(), namespace or self._variables.get("NAMESPACE")
+
+    def _credentials(self) -> Credentials:
+        return Credentials(self._variables, method_of(self._variables), self._unwrapped)
+
+    def identity(self, ref: Ref) -> Hashable:
+        """Address, namespace, auth method and who logs in; of a token only a hash."""
+        method = method_of(self._variables)
+        return *self._place(ref), method, who(self._variables, method)
+
+    def classify(self, error: Exception) -> Outcome:
+        """What an error of hvac, urllib3 or our own means."""
+        from secretsource.backends.vault.outcomes import outcome_of
+
+        return outcome_of(error)
+
+    def advise(self, error: Exception) -> Advice:
+        """What to do about it."""
+        from secretsource.backends.vault.outcomes import advice_on
+
+        return advice_on(error)
+
+    def close(self) -> None:
+        """Close the connections. Tokens are left to end by themselves: another process may share them."""
+        for session in self._sessions.drain():
+            session.close()

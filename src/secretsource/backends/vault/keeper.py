@@ -1,0 +1,182 @@
+"""The life of a token: one login for all threads, renewed in time, made anew when it has ended."""
+
+from __future__ import annotations
+
+import math
+import threading
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import hvac
+from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized, VaultError
+from urllib3.exceptions import HTTPError
+
+from secretsource.backends.vault.login import Credentials, Grant, log_in
+from secretsource.backends.vault.wire import LoginAdapter
+from secretsource.errors import NotAuthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from secretsource.backends.vault.wire import Wire
+    from secretsource.clock import Deadline
+
+HOLD_SECONDS: Final = 30.0
+"""After a refused login nobody tries again for so long: a login storm locks accounts."""
+_RENEW_AT: Final = 2 / 3
+_ASK_AFTER: Final = 1.0  # seconds; a process that reads once and ends need not know how long its token holds
+_TRUST_FOR: Final = 5.0  # seconds for which a token that was seen alive counts as alive
+_TOO_LITTLE: Final = 1 / 3  # of the first term: a renewal that gives less has met the token's maximum
+_POLICY_SPEAKS: Final = "1 error occurred"  # how a refusal by policy begins; that of a dead token mostly does not
+
+
+class Keeper:
+    """Keeps one identity's token."""
+
+    def __init__(self, wire: Wire, credentials: Credentials) -> None:
+        self._wire = wire
+        self._credentials = credentials
+        self._lock = threading.Lock()
+        self._grant: Grant | None = None
+        self._term = 0.0
+        self._renew_at = self._ends_at = self._alive_until = self._held_until = -math.inf
+        self._refused = ""
+        self._can_tell = True
+
+    def token(self, deadline: Deadline) -> str | None:
+        """A token that holds, as far as is known; None where an agent keeps it.
+
+        Raises:
+            NotAuthenticated: There is no credential, or the login was refused.
+            Exception: hvac's or urllib3's, where no answer came to a login.
+        """
+        grant = self._grant
+        if grant is None or deadline.clock.monotonic() >= self._renew_at:
+            with self._turn(deadline):
+                grant = self._tended(deadline)
+        return grant.token
+
+    def replace(self, refused: str | None, error: VaultError, deadline: Deadline) -> bool:
+        """Get a new token in place of one that a server refused.
+
+        Args:
+            refused: The token; None where none was sent.
+            error: What the server said.
+            deadline: When to be done.
+
+        Returns:
+            Whether there is another token now. False means that this one holds: what it asked for is denied.
+
+        Raises:
+            NotAuthenticated: It has ended, and there is no other.
+        """
+        with self._turn(deadline):
+            if self._grant is None or self._grant.token != refused:
+                return True  # another thread was here first
+            if _policy_speaks(error) if refused is None else not self._has_ended(refused, deadline):
+                return False
+            self._log_in(deadline)
+            if not self._credentials.given:
+                self._can_tell = self._look_up(str(self._grant.token), deadline)
+            return True
+
+    @contextmanager
+    def _turn(self, deadline: Deadline) -> Iterator[None]:
+        if not self._lock.acquire(timeout=deadline.remaining()):
+            msg = "the login takes too long"
+            raise TimeoutError(msg)
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _tended(self, deadline: Deadline) -> Grant:
+        now = deadline.clock.monotonic()
+        if self._grant is None or (now >= self._ends_at and not self._credentials.given):
+            return self._log_in(deadline)
+        if now >= self._ends_at:
+            self._renew_at = math.inf  # the server has the last word on a token that was handed to us
+        elif now >= self._renew_at:
+            self._renew(self._grant, deadline)
+        return self._grant
+
+    def _log_in(self, deadline: Deadline) -> Grant:
+        now = deadline.clock.monotonic()
+        if now < self._held_until:
+            raise NotAuthenticated(self._refused, hint=f"no new try for {self._held_until - now:.0f} s")
+        before, self._grant = self._grant, None
+        client = hvac.Client(url=self._wire.addr, token="", adapter=_adapter(self._wire, deadline))
+        refusal = ""
+        try:
+            grant = log_in(self._credentials, client)
+        except (InvalidRequest, InvalidPath, Forbidden, Unauthorized) as error:
+            refusal = f"the {self._credentials.method} login was refused ({vars(error)['status']})"
+        if before is not None and not refusal and grant.token == before.token:
+            refusal = "the token has ended or was revoked" if grant.token else "no token, and the server wants one"
+        if refusal:
+            self._refused, self._held_until = refusal, now + HOLD_SECONDS
+            raise NotAuthenticated(refusal, hint=self._hint())
+        self._take(grant, now)
+        return grant
+
+    def _hint(self) -> str:
+        method, mount = self._credentials.method, self._credentials.mount
+        if self._credentials.given:
+            return "set VAULT_TOKEN, or VAULT_AUTH_METHOD with what it needs"
+        return f"see the credentials of the method {method} at auth/{mount}/, and VAULT_NAMESPACE"
+
+    def _take(self, grant: Grant, now: float) -> None:
+        self._grant = grant
+        self._alive_until, self._term = -math.inf, 0.0
+        if grant.seconds is None:
+            self._ends_at, self._renew_at = math.inf, now + _ASK_AFTER if grant.token else math.inf
+        else:
+            self._schedule(grant.seconds, now, renewable=grant.renewable)
+
+    def _schedule(self, seconds: float, now: float, *, renewable: bool) -> None:
+        """Note when a token ends, and when to see to it. Zero seconds mean never."""
+        self._term = self._term or seconds
+        self._ends_at = now + seconds if seconds > 0 else math.inf
+        worth_it = renewable and 0 < seconds > self._term * _TOO_LITTLE
+        self._renew_at = now + seconds * _RENEW_AT if worth_it else self._ends_at
+
+    def _renew(self, grant: Grant, deadline: Deadline) -> None:
+        """Prolong the token, or find out how long it holds. Where that fails, it is used while it lasts."""
+        now = deadline.clock.monotonic()
+        self._renew_at = now + max((self._ends_at - now) * _RENEW_AT, _ASK_AFTER)  # the next try, should this one fail
+        with suppress(VaultError, HTTPError):
+            if grant.seconds is None and self._term == 0:
+                self._look_up(str(grant.token), deadline)
+                return
+            answer = self._wire.ask("POST", "auth/token/renew-self", deadline, token=grant.token, body={})
+            auth: Any = answer.get("auth") or {}
+            self._schedule(float(auth.get("lease_duration", 0)), now, renewable=auth.get("renewable") is True)
+
+    def _has_ended(self, token: str, deadline: Deadline) -> bool:
+        now = deadline.clock.monotonic()
+        if now >= self._ends_at:
+            return True
+        if now < self._alive_until or not self._can_tell:
+            return False
+        return not self._look_up(token, deadline)
+
+    def _look_up(self, token: str, deadline: Deadline) -> bool:
+        """Whether a token holds, as the server has it; and until when."""
+        now = deadline.clock.monotonic()
+        try:
+            answer = self._wire.ask("GET", "auth/token/lookup-self", deadline, token=token)
+        except (Forbidden, Unauthorized) as error:
+            return self._credentials.given and _policy_speaks(error)
+        data: Any = answer.get("data") or {}
+        if self._term == 0:
+            self._schedule(float(data.get("ttl", 0)), now, renewable=data.get("renewable") is True)
+        self._alive_until = now + _TRUST_FOR
+        return True
+
+
+def _policy_speaks(error: VaultError) -> bool:
+    return any(text.startswith(_POLICY_SPEAKS) for text in error.errors or ())
+
+
+def _adapter(wire: Wire, deadline: Deadline) -> Any:
+    return lambda **_: LoginAdapter(wire, deadline)

@@ -1,0 +1,229 @@
+"""Logging in to a Vault: one function for each auth method, by hvac.
+
+Which method is chosen by VAULT_AUTH_METHOD, or by what is set; see the package's docstring for the variables.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+from secretsource.backends.vault.variables import Variables, read_file
+from secretsource.errors import ConfigurationError, InvalidSecret, NotAuthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import hvac
+
+SERVICE_ACCOUNT_TOKEN: Final = "/var/run/secrets/kubernetes.io/serviceaccount/token"  # noqa: S105 - a path
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Grant:
+    """A token, and for how long it holds.
+
+    Attributes:
+        token: The token; None where an agent has one in its own keeping.
+        seconds: How long it holds from now on; None where nobody has said.
+        renewable: Whether it may be prolonged.
+    """
+
+    token: str | None
+    seconds: float | None = None
+    renewable: bool = False
+
+
+@dataclass(slots=True, repr=False)
+class Credentials:
+    """How one identity logs in.
+
+    Attributes:
+        variables: Where the credentials are.
+        method: The auth method.
+        mount: Where it is mounted.
+        unwrapped: What response wrapping gave away, once only.
+    """
+
+    variables: Variables
+    method: str
+    unwrapped: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def mount(self) -> str:
+        """Where the auth method is mounted."""
+        return (self.variables.get("AUTH_MOUNT") or self.method).strip("/")
+
+    @property
+    def given(self) -> bool:
+        """Whether a token is handed to us instead of made by a login."""
+        return self.method in GIVEN
+
+    def role(self) -> str:
+        """The role to log in as."""
+        return self.variables.need("ROLE", self.method)
+
+
+GIVEN: Final = ("token", "token file", "none")
+_ALIASES: Final = {"agent": "none", "k8s": "kubernetes", "iam": "aws", "tls": "cert"}
+
+
+def method_of(variables: Variables) -> str:
+    """The auth method that the variables ask for. Reads no file."""
+    if asked := variables.get("AUTH_METHOD"):
+        name = asked.lower()
+        return _ALIASES.get(name, name)
+    for method, name in _BY_WHAT_IS_SET:
+        if variables.has(name):
+            return method
+    return "token file"
+
+
+_BY_WHAT_IS_SET: Final = (
+    ("token", "TOKEN"),
+    ("approle", "ROLE_ID"),
+    ("jwt", "JWT"),
+    ("userpass", "USERNAME"),
+    ("kubernetes", "ROLE"),
+    ("none", "AGENT_ADDR"),
+)
+
+
+def who(variables: Variables, method: str) -> str:
+    """Who logs in, in a word that is no credential."""
+    if method == "token" and (token := variables.get("TOKEN")):
+        return hashlib.sha256(token.encode()).hexdigest()[:12]
+    names = ("USERNAME", "ROLE_ID", "ROLE", "AUTH_MOUNT", "TOKEN_FILE")
+    return " ".join(f"{name}={value}" for name in names if (value := variables.get(name)))
+
+
+def _token(credentials: Credentials) -> Grant:
+    return Grant(credentials.variables.need("TOKEN", "token"))
+
+
+def _token_file(credentials: Credentials) -> Grant:
+    path = credentials.variables.token_file()
+    return Grant(read_file(path, "~/.vault-token") or None if path.exists() else None)
+
+
+def log_in(credentials: Credentials, client: hvac.Client) -> Grant:
+    """Get a token.
+
+    Raises:
+        NotAuthenticated: A credential is not there.
+        ConfigurationError: There is no such method.
+        InvalidSecret: The answer has no token in it.
+        Exception: hvac's and urllib3's own errors.
+    """
+    if credentials.method == "none":
+        return Grant(None)
+    if credentials.method == "token":
+        return _token(credentials)
+    if credentials.method == "token file":
+        return _token_file(credentials)
+    if credentials.method not in METHODS:
+        msg = (
+            f"VAULT_AUTH_METHOD: there is no {credentials.method!r}; there are {', '.join(sorted({*METHODS, *GIVEN}))}"
+        )
+        raise ConfigurationError(msg)
+    return _granted(METHODS[credentials.method](credentials, client))
+
+
+def _granted(answer: object) -> Grant:
+    auth: Any = answer.get("auth") if isinstance(answer, dict) else None
+    if not isinstance(auth, dict) or not isinstance(auth.get("client_token"), str):
+        msg = "the answer to the login has no token in it"
+        raise InvalidSecret(msg)
+    if not auth["client_token"]:
+        msg = "the login asks for a second factor"
+        raise NotAuthenticated(msg)
+    return Grant(auth["client_token"], float(auth.get("lease_duration") or 0), auth.get("renewable") is True)
+
+
+def _approle(credentials: Credentials, client: hvac.Client) -> Any:
+    variables = credentials.variables
+    secret_id = variables.read("SECRET_ID")
+    if wrapped := variables.read("SECRET_ID_WRAPPED"):
+        secret_id = _unwrapped(credentials, wrapped, client)
+    return client.auth.approle.login(
+        variables.need("ROLE_ID", "approle"), secret_id, use_token=False, mount_point=credentials.mount
+    )
+
+
+def _unwrapped(credentials: Credentials, token: str, client: hvac.Client) -> str:
+    """The secret id in a wrapping token. It can be had once; a second login, or a forked child, remembers it."""
+    if token not in credentials.unwrapped:
+        client.token = token  # it is its own credential
+        answer: Any = client.sys.unwrap()  # type: ignore[no-untyped-call]  # its stub has no types
+        client.token = ""
+        credentials.unwrapped[token] = str(answer["data"]["secret_id"])
+    return credentials.unwrapped[token]
+
+
+def _userpass(credentials: Credentials, client: hvac.Client) -> Any:
+    variables = credentials.variables
+    name = quote(variables.need("USERNAME", "userpass"), safe="")
+    password = variables.need("PASSWORD", "userpass")
+    return client.auth.userpass.login(name, password, use_token=False, mount_point=credentials.mount)
+
+
+def _ldap(credentials: Credentials, client: hvac.Client) -> Any:
+    variables = credentials.variables
+    name, password = variables.need("USERNAME", "ldap"), variables.need("PASSWORD", "ldap")
+    return client.auth.ldap.login(name, password, use_token=False, mount_point=credentials.mount)
+
+
+def _jwt(credentials: Credentials, client: hvac.Client) -> Any:
+    variables = credentials.variables
+    role, jwt = variables.get("ROLE"), variables.need("JWT", credentials.method)
+    return client.auth.jwt.jwt_login(role, jwt, use_token=False, path=credentials.mount)
+
+
+def _kubernetes(credentials: Credentials, client: hvac.Client) -> Any:
+    path = Path(credentials.variables.get("K8S_TOKEN_PATH") or SERVICE_ACCOUNT_TOKEN)
+    jwt = read_file(path, "the Kubernetes service account's token (VAULT_K8S_TOKEN_PATH)")
+    return client.auth.kubernetes.login(credentials.role(), jwt, use_token=False, mount_point=credentials.mount)
+
+
+def _cert(credentials: Credentials, client: hvac.Client) -> Any:
+    name = credentials.variables.get("ROLE")  # the certificate itself is the connection's
+    path = f"/v1/auth/{credentials.mount}/login"
+    return client.adapter.login(path, use_token=False, json={"name": name} if name else {})
+
+
+def _aws(credentials: Credentials, client: hvac.Client) -> Any:
+    from secretsource.backends.vault import cloud
+
+    proof = {**cloud.aws_proof(credentials.variables), "role": credentials.variables.get("ROLE")}
+    return client.adapter.login(f"/v1/auth/{credentials.mount}/login", use_token=False, json=proof)
+
+
+def _azure(credentials: Credentials, client: hvac.Client) -> Any:
+    from secretsource.backends.vault import cloud
+
+    jwt, machine = cloud.azure_proof(credentials.variables)
+    return client.auth.azure.login(credentials.role(), jwt, **machine, use_token=False, mount_point=credentials.mount)
+
+
+def _gcp(credentials: Credentials, client: hvac.Client) -> Any:
+    from secretsource.backends.vault import cloud
+
+    jwt = cloud.gcp_proof(credentials.role())
+    return client.auth.gcp.login(credentials.role(), jwt, use_token=False, mount_point=credentials.mount)
+
+
+METHODS: Final[Mapping[str, Callable[[Credentials, hvac.Client], Any]]] = {
+    "approle": _approle,
+    "aws": _aws,
+    "azure": _azure,
+    "cert": _cert,
+    "gcp": _gcp,
+    "jwt": _jwt,
+    "kubernetes": _kubernetes,
+    "ldap": _ldap,
+    "oidc": _jwt,
+    "userpass": _userpass,
+}

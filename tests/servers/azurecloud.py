@@ -21,7 +21,7 @@ from tests.servers.entra import APP, SECRET, TENANT, Entra, ManagedIdentity, Tok
 from tests.servers.keyvault import KeyVault
 
 LOGINS = ("login.microsoftonline.com", "login.chinacloudapi.cn", "login.microsoftonline.us")
-VAULTS = ("*.vault.azure.net", "*.vault.azure.cn", "*.vault.usgovcloudapi.net")
+VAULTS = ("*.vault.azure.net", "*.vault.azure.cn", "*.vault.usgovcloudapi.net", "*.vault.stack.example")
 IMDS = "169.254.169.254"
 
 

@@ -42,9 +42,9 @@ class ConnectProxy:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The variables that send a client through this proxy."""
-        names = ("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy")
-        return {**dict.fromkeys(names, self.url), "NO_PROXY": "", "no_proxy": ""}
+        """The variables that send a client through this proxy, to all but loopback addresses."""
+        proxies = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), self.url)
+        return {**proxies, **dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1")}
 
     def __enter__(self) -> Self:
         self._thread.start()

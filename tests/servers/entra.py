@@ -29,7 +29,10 @@ APP: Final = "aaaaaaaa-0000-4000-8000-000000000001"
 USER_ASSIGNED: Final = "aaaaaaaa-0000-4000-8000-000000000002"
 SECRET: Final = "not-a-real-client-secret"
 IDENTITY_HEADER: Final = "not-a-real-identity-header"
-RESOURCES: Final = ("https://vault.azure.net", "https://vault.azure.cn", "https://vault.usgovcloudapi.net")
+RESOURCES: Final = (
+    *("https://vault.azure.net", "https://vault.azure.cn", "https://vault.usgovcloudapi.net"),
+    "https://vault.stack.example",  # a cloud that the SDK does not know by name
+)
 CLUSTER: Final = ("https://cluster.example/issuer", "system:serviceaccount:shop:shop")
 """Whom the app trusts as a federated identity: the issuer, and the subject in its tokens."""
 
@@ -159,7 +162,11 @@ def _is_thumbprint(head: Mapping[str, str], certificate: Certificate) -> bool:
 
     der = certificate.public_bytes(Encoding.DER)
     prints = {"x5t#S256": hashlib.sha256(der).digest(), "x5t": hashlib.sha1(der).digest()}
-    return any(head.get(name) == base64.urlsafe_b64encode(raw).decode().rstrip("=") for name, raw in prints.items())
+    return any(head.get(name, "").rstrip("=") == _base64(raw) for name, raw in prints.items())
+
+
+def _base64(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _refused(status: int, error: str, description: str) -> Reply:

@@ -86,7 +86,7 @@ class KeyVault(LoopbackServer):
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         fault = "AKV10000: Request is missing a Bearer or PoP token." if scheme != "Bearer" else None
         if fault := fault or self.tokens.check(token, resource, self.tenant):
-            return _unauthorized(fault, self.tenant, resource)
+            return unauthorized(fault, self.tenant, resource)
         if request.method != "GET" or not (place := _PLACE.fullmatch(request.path)):
             return _error(404, "NotFound", "There is no such operation here.")
         if "api-version" not in request.query:
@@ -121,7 +121,8 @@ def _error(
     return Reply(status, {"error": {"code": code, "message": message, **innererror}}, headers or {})
 
 
-def _unauthorized(message: str, tenant: str = TENANT, resource: str = "https://vault.azure.net") -> Reply:
+def unauthorized(message: str, tenant: str = TENANT, resource: str = "https://vault.azure.net") -> Reply:
+    """A 401, with the challenge that says which token is wanted."""
     challenge = f'Bearer authorization="https://login.microsoftonline.com/{tenant}", resource="{resource}"'
     return _error(401, "Unauthorized", message, headers={"WWW-Authenticate": challenge})
 
@@ -151,7 +152,7 @@ ANSWERS: Final = {
     "INACTIVE": FORBIDDEN["SecretDisabled"],
     "INVALID": Reply(body=b"<html>This is the gateway.</html>", headers={"Content-Type": "text/html"}),
     "THROTTLED": throttled(retry_after="1"),
-    "UNAUTHENTICATED": _unauthorized("AKV10022: Invalid audience."),
+    "UNAUTHENTICATED": unauthorized("AKV10022: Invalid audience."),
     "UNAVAILABLE": CUT,
 }
 """An answer for each outcome that is a failure."""

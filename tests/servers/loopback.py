@@ -48,11 +48,12 @@ class Reply:
     cut: bool = False
     keep: int = 0
 
-    def wire(self) -> bytes:
-        """The whole answer as it goes over the wire."""
+    def wire(self, *, last: bool = False) -> bytes:
+        """The whole answer as it goes over the wire; the last one of a connection says so."""
         body = self.body if isinstance(self.body, bytes) else json.dumps(self.body).encode()
         kind = {} if isinstance(self.body, bytes) else {"Content-Type": "application/json; charset=utf-8"}
-        headers = {**kind, **self.headers, "Content-Length": str(len(body))}
+        close = {"Connection": "close"} if last else {}
+        headers = {**kind, **self.headers, **close, "Content-Length": str(len(body))}
         lines = [f"HTTP/1.1 {self.status} Answer", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
         return "\r\n".join(lines).encode() + body
 
@@ -157,7 +158,9 @@ class _Handler(BaseHTTPRequestHandler):
             with suppress(OSError):
                 self.connection.shutdown(socket.SHUT_RDWR)
         else:
-            self.wfile.write(reply.wire())  # in one piece: two would wait for each other's acknowledgement
+            self.wfile.write(
+                reply.wire(last=self.close_connection)
+            )  # in one piece: two would wait for each other's acknowledgement
 
     do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = _serve  # noqa: N815 - http.server's names
 

@@ -100,15 +100,16 @@ WORDS_OF_CODE: Final[Mapping[str, tuple[str, str | None]]] = {
     "VaultNotFound": ("there is no such vault", "check its name, and cloud="),
 }
 _NETWORK: Final = "check the network and HTTPS_PROXY"
-WORDS_OF_CLASS: Final[Mapping[str, tuple[str, str | None]]] = {
+WORDS_OF_CLASS: Final[Mapping[str, tuple[str, str | None]]] = {  # the SDK's and, below it, urllib3's
+    "ConnectTimeoutError": ("no connection to the vault in time", _NETWORK),
     "NameResolutionError": ("there is no host of this name", "check the vault's name, and cloud="),
+    "NewConnectionError": ("no connection to the vault", _NETWORK),
+    "ProtocolError": ("the connection was closed before the answer", None),
     "ProxyError": ("the proxy does not let us through", "check HTTPS_PROXY and NO_PROXY"),
     "SSLError": ("the TLS connection failed", "for a private certificate authority set REQUESTS_CA_BUNDLE"),
-    "ServiceRequestTimeoutError": ("no connection to the vault in time", _NETWORK),
     "ServiceRequestError": ("no connection to the vault", _NETWORK),
-    "ServiceResponseTimeoutError": ("no answer from the vault in time", None),
-    "ServiceResponseError": ("the connection was closed before the answer was whole", None),
-    "TimeoutError": ("no answer in time", None),
+    "ServiceResponseError": ("the connection was closed before the answer", None),
+    "TimeoutError": ("no answer in time", "see whether the vault and the login server can be reached"),
     "ValueError": (
         "the host asks for a token that is not meant for it",
         "is this the vault's own host? If it is, give KeyVaultBackend(verify_challenge_resource=False)",
@@ -133,6 +134,8 @@ BY_CLASS: Final[Mapping[str, Outcome]] = {  # a name stands for its subclasses t
     "CredentialUnavailableError": Outcome.UNAUTHENTICATED,
     "DecodeError": Outcome.INVALID,
     "DeserializationError": Outcome.INVALID,
+    "HTTPError": Outcome.UNAVAILABLE,  # urllib3's own
+    "HTTPWarning": Outcome.UNAVAILABLE,
     "HttpResponseError": Outcome.UNAVAILABLE,
     "IncompleteReadError": Outcome.UNAVAILABLE,
     "ODataV4Error": Outcome.UNAVAILABLE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import shutil
@@ -17,6 +18,7 @@ from secretsource.redaction import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
 
     from secretsource.clock import Clock
 
@@ -108,16 +110,17 @@ class Login:
 
     def _log_in(self, scopes: tuple[str, ...], options: Mapping[str, Any]) -> Any:
         failure: BackendError | ConfigurationError
+        self._watch.trouble = None
         try:
-            with quiet(*LOGGERS):
-                self._watch.trouble = None
-                if self._credential is None:
+            if self._credential is None:
+                with _silence():
                     self._credential = self._make(self._watch)
+            with _silence():  # once more, for the loggers that are new
                 return self._credential.get_token(*scopes, **options)
         except ConfigurationError as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - whatever a credential raises, the login has failed
-            failure = _meaning(error, self._watch, type(self._credential).__name__)
+            failure = _meaning(error, self._watch, self._credential)
         finally:
             self._logins += 1
         self._failure = self._logins, failure
@@ -168,31 +171,30 @@ def again(error: BackendError | ConfigurationError) -> BackendError | Configurat
     return error.with_traceback(None)
 
 
-def _meaning(error: Exception, watch: Watch, credential: str) -> BackendError:
+def _silence() -> AbstractContextManager[None]:
+    """Keep the SDK from logging, over several lines, what it raises as well, and we tell in one."""
+    return quiet(*LOGGERS, below=logging.CRITICAL)
+
+
+def _meaning(error: Exception, watch: Watch, credential: object) -> BackendError:
     """What a failed login means. Of the SDK's words, only names and codes get through."""
-    text = str(error)
-    tried = list(dict.fromkeys(_MEMBER.findall(text))) or [credential]
+    if credential is None:
+        return NotAuthenticated(f"the credential cannot be made ({type(error).__name__})", hint=_advice(str(error)))
+    tried = ", ".join(dict.fromkeys(_MEMBER.findall(str(error)))) or type(credential).__name__
     trouble = watch.trouble
-    if trouble is not None and not (trouble.probe and len(tried) > 1):
+    if trouble is not None and not (trouble.probe and "," in tried):
         kind = Throttled if trouble.status == HTTPStatus.TOO_MANY_REQUESTS else Unavailable
-        hint = f"check the network and HTTPS_PROXY; tried {', '.join(tried)}"
-        return kind(f"the login server {trouble.host} {trouble.what}", hint=hint, retry_after=trouble.retry_after)
-    if (unreached := _unreached(error)) is not None:
-        return Unavailable(f"the login server cannot be reached ({unreached})", hint=f"tried {', '.join(tried)}")
-    return _refusal(error, text, tried)
+        detail = f"the login server {trouble.host} {trouble.what}"
+        return kind(detail, hint=f"tried {tried}; check the network and HTTPS_PROXY", retry_after=trouble.retry_after)
+    if (network_error := _unreached(error)) is not None:
+        return Unavailable(f"the login server cannot be reached ({network_error})", hint=f"tried {tried}")
+    code = re.search(r"AADSTS\d+", str(error))
+    detail = f"the login was refused ({code[0]})" if code else "no credential gave a token"
+    return NotAuthenticated(detail, hint=f"tried {tried}; {_advice(str(error))}")
 
 
-def _refusal(error: Exception, text: str, tried: list[str]) -> NotAuthenticated:
-    for pattern, advice in _ADVICE.items():
-        if found := re.search(pattern, text):
-            return NotAuthenticated(f"the login was refused ({found[0]})", hint=f"{advice}; tried {', '.join(tried)}")
-    if code := re.search(r"AADSTS\d+", text):
-        return NotAuthenticated(f"the login was refused ({code[0]})", hint=f"tried {', '.join(tried)}")
-    if "AuthenticationError" in type(error).__name__ or "Unavailable" in type(error).__name__:
-        return NotAuthenticated("no credential gave a token", hint=f"tried {', '.join(tried)}; {_HOW}")
-    return NotAuthenticated(
-        f"the credential cannot be used ({type(error).__name__})", hint="check the AZURE_ variables"
-    )
+def _advice(text: str) -> str:
+    return next((advice for pattern, advice in _ADVICE.items() if re.search(pattern, text)), _HOW)
 
 
 def _unreached(error: BaseException | None) -> str | None:
@@ -209,10 +211,14 @@ _HOW: Final = (
     "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH), "
     "run where there is a workload or managed identity, or log in with `az login`"
 )
-_ADVICE: Final = {
+_ADVICE: Final = {  # by what the SDK or the login server says
     r"AADSTS7000215\b": "AZURE_CLIENT_SECRET is not a secret of this app",
     r"AADSTS7000222\b": "the client secret has expired: make a new one",
     r"AADSTS700016\b": "AZURE_CLIENT_ID is not an app of this tenant",
-    r"AADSTS70002[1347]\b": "no federated credential or certificate of the app matches what was presented",
-    r"AADSTS9000[12]\b|get authority configuration": "AZURE_TENANT_ID is not a tenant of this cloud",
+    r"AADSTS70002[1347]\b|AADSTS70021\b": "the app trusts no such certificate or federated identity",
+    r"AADSTS9000[12]\b|get authority configuration|[Ii]nvalid tenant": "AZURE_TENANT_ID is not a tenant of this cloud",
+    r"not configured to acquire tokens for tenant": "the vault is in another tenant than the login",
+    r"AZURE_TOKEN_CREDENTIALS": "AZURE_TOKEN_CREDENTIALS takes dev, prod or the name of one credential",
+    r"PEM|PKCS": "AZURE_CLIENT_CERTIFICATE_PATH is not a certificate with its key, or has a password",
+    r"No such file": "AZURE_CLIENT_CERTIFICATE_PATH or AZURE_FEDERATED_TOKEN_FILE is not there",
 }

@@ -1,0 +1,1 @@
+"""Azure Key Vault and its logins, over sockets and under production host names."""

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import re
-import sys
-import threading
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-import secretsource
 from secretsource.backend import Outcome
-from secretsource.backends.aws import ParameterStoreBackend, SecretsManagerBackend
-from secretsource.errors import MissingExtra
-from secretsource.ref import Ref
-from tests.aws.asking import advice, fetch, parameter, said, secret
+from secretsource.backends.aws import SecretsManagerBackend
+from tests.aws.asking import advice, parameter, said, secret
 from tests.servers.awsfront import AwsError, AwsFront, Call
-from tests.servers.loopback import CUT, Reply
+from tests.servers.loopback import Reply
 
 ROLE = "arn:aws:iam::123456789012:role/reader"
 AS_ROLE = f"role_arn={ROLE}"
@@ -170,6 +165,22 @@ class TestRole:
             assert "trust policy" in str(advice(SecretsManagerBackend(), refs[0]).hint)
         assert secret(f"aws-sm://db?{AS_ROLE}") == "eu-west-1"
 
+    def test_a_role_refused_to_old_keys_is_taken_with_new_ones(
+        self, db: AwsFront, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ) -> None:
+        """A login that failed is not kept, nor are the keys that it was tried with."""
+        without_keys(monkeypatch)
+        write_profiles(tmp_path, monkeypatch, default="AKIDOLD")
+        backend = SecretsManagerBackend()
+
+        def refuse_the_old(call: Call) -> Reply:
+            return AwsError("AccessDenied").xml if call.key_id == "AKIDOLD" else db.forward(call)
+
+        with db.answering("AssumeRole", refuse_the_old):
+            before = said(backend, f"aws-sm://db?{AS_ROLE}")
+            write_profiles(tmp_path, monkeypatch, default="AKIDNEW")
+            assert (before, said(backend, f"aws-sm://db?{AS_ROLE}")) == ([Outcome.UNAUTHENTICATED], ["eu-west-1"])
+
     def test_an_address_of_aws_s_own_is_not_sts_s(
         self, db: AwsFront, monkeypatch: pytest.MonkeyPatch, reached: list[str]
     ) -> None:
@@ -222,73 +233,3 @@ class TestCredentials:
         """A key id without its key."""
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
         assert advice(SecretsManagerBackend(), "aws-sm://db").detail == "only a part of the AWS credentials is set"
-
-
-class TestIdentity:
-    def test_it_tells_logins_and_places_apart(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Whatever leads to another account's or region's secret makes another identity."""
-        backend, seen = SecretsManagerBackend(), set()
-        for options in ("", "?region=us-east-1", "?profile=a", "?profile=b", f"?{AS_ROLE}", "?endpoint_url=http://x"):
-            seen.add(backend.identity(Ref.parse(f"aws-sm://db{options}")))
-        for name in ("AWS_DEFAULT_REGION", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL"):
-            monkeypatch.setenv(name, "https://other")
-            seen.add(backend.identity(Ref.parse("aws-sm://db")))
-        assert len(seen) == 11
-
-    def test_it_shows_no_key_id(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Not even that part of a login which is no secret."""
-        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDCANARY")
-        assert "CANARY" not in repr(ParameterStoreBackend().identity(Ref.parse("aws-ssm:///db")))
-
-
-def test_64_threads_share_one_login_and_one_call(db: AwsFront) -> None:
-    """Whoever comes first logs in and asks; the others wait for that."""
-    start, values = threading.Barrier(64), []
-
-    def work() -> None:
-        start.wait(20)
-        values.append(secretsource.get(f"aws-sm://db?{AS_ROLE}"))
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(64)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert values == ["eu-west-1"] * 64
-    assert db.operations() == ["AssumeRole", "GetSecretValue"]
-
-
-def test_64_threads_of_one_backend_make_one_client(db: AwsFront) -> None:
-    """Without the cache, each has its call; the login is one all the same."""
-    backend, start, answers = SecretsManagerBackend(), threading.Barrier(64), []
-
-    def work() -> None:
-        start.wait(20)
-        answers.extend(said(backend, f"aws-sm://db?{AS_ROLE}"))
-
-    threads = [threading.Thread(target=work, daemon=True) for _ in range(64)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(30)
-    assert answers == ["eu-west-1"] * 64
-    assert (db.count("AssumeRole"), db.count("GetSecretValue")) == (1, 64)
-
-
-def test_a_missing_sdk_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The extra is named at the first lookup."""
-    monkeypatch.setitem(sys.modules, "botocore.session", None)
-    (error,) = fetch(SecretsManagerBackend(), "aws-sm://db?profile=no-sdk").values()
-    assert isinstance(error, MissingExtra)
-    assert "pip install 'secretsource[aws]'" in str(error)
-
-
-def test_the_sdk_is_bound_and_does_not_try_again(db: AwsFront) -> None:
-    """Its own time-outs and retries are minutes; ours are one try of seconds, and the core tries again."""
-    backend = SecretsManagerBackend()
-    with db.answering("db", CUT):
-        assert said(backend, "aws-sm://db") == [Outcome.UNAVAILABLE]
-    assert db.count() == 1
-    config = backend._store(backend.identity(Ref.parse("aws-sm://db"))).api.meta.config
-    assert (config.connect_timeout, config.read_timeout) == (2, 5)
-    assert re.search(r"secretsource/\d", db.calls[0].request.headers["user-agent"])

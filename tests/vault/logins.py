@@ -18,15 +18,15 @@ def prepare(openbao: OpenBao, method: str) -> None:
     openbao.call("POST", "secret/data/app", {"data": {"key": "value"}})
 
 
-def approle(openbao: OpenBao, **options: object) -> dict[str, str]:
+def approle(openbao: OpenBao, *, namespace: str = "", **options: object) -> dict[str, str]:
     """A role of its own; the variables with which to log in as it."""
-    prepare(openbao, "approle")
+    if not namespace:
+        prepare(openbao, "approle")
     path = f"auth/approle/role/{uuid.uuid4().hex}"
-    openbao.call("POST", path, {"token_policies": POLICY, **options})
-    return {
-        "VAULT_ROLE_ID": openbao.call("GET", f"{path}/role-id")["data"]["role_id"],
-        "VAULT_SECRET_ID": openbao.call("POST", f"{path}/secret-id", {})["data"]["secret_id"],
-    }
+    openbao.call("POST", path, {"token_policies": POLICY, **options}, namespace=namespace)
+    role_id = openbao.call("GET", f"{path}/role-id", namespace=namespace)
+    secret_id = openbao.call("POST", f"{path}/secret-id", {}, namespace=namespace)
+    return {"VAULT_ROLE_ID": role_id["data"]["role_id"], "VAULT_SECRET_ID": secret_id["data"]["secret_id"]}
 
 
 def userpass(openbao: OpenBao) -> dict[str, str]:

@@ -224,6 +224,10 @@ def test_without_the_right_to_see_mounts_reading_goes_on(
     front.fail(MOUNTS, answer)
     assert said(reader, "secret/mine") == {"key": "new"}
     assert said(reader, f"{old_kv}/mine") == {"key": "old"}
+    assert [said(reader, f"{mount}/mine?version=1") for mount in ("secret", old_kv)] == [
+        {"key": "new"},
+        Outcome.INVALID,
+    ]
     assert said(reader, "secret/theirs") is Outcome.DENIED
     assert said(reader, "cubbyhole/absent") is Outcome.MISSING
     before = len(front.log)
@@ -241,6 +245,16 @@ def test_without_the_right_to_see_mounts_root_reads_kv(
     assert said(vault, "secret/warned") == {"key": "value"}
     assert said(vault, "secret/absent") is Outcome.MISSING
     assert said(vault, "nowhere/absent") is Outcome.MISSING
+
+
+def test_an_engine_that_has_got_versions_is_read_on(openbao: OpenBao, vault: VaultBackend, old_kv: str) -> None:
+    """KV version 1 can be made version 2 under a running program."""
+    openbao.call("POST", f"{old_kv}/app", {"key": "value"})
+    before = said(vault, f"{old_kv}/app")
+    openbao.call("POST", f"sys/mounts/{old_kv}/tune", {"options": {"version": "2"}})
+    put(openbao, old_kv, "app", key="newer")
+    assert (before, said(vault, f"{old_kv}/app")) == ({"key": "value"}, {"key": "newer"})
+    assert said(vault, f"{old_kv}/absent") is Outcome.MISSING
 
 
 def test_namespaces_are_kept_apart(openbao: OpenBao, front: VaultFront) -> None:

@@ -70,7 +70,7 @@ def test_each_status_has_its_outcome(
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        (HTML, "the answer is text/html, not JSON"),
+        (HTML, "not JSON (line 1, column 1) (text/html)"),
         (EMPTY, "an empty answer"),
         (Reply(204), "an empty answer"),
         (Reply(200, b'{"data": {"data": {"key": "val', JSON), "not JSON"),
@@ -91,6 +91,12 @@ def test_a_200_that_is_no_secret_is_invalid(front: VaultFront, vault: VaultBacke
         outcome, advice = told(vault, "secret/app")
     assert outcome is Outcome.INVALID
     assert words in str(advice.detail)
+
+
+def test_a_huge_answer_is_not_read_to_its_end(front: VaultFront, vault: VaultBackend) -> None:
+    """What is over the limit is INVALID as soon as that is seen, before the connection breaks further on."""
+    with front.failing("secret/data/app", Reply(200, b"x" * 2**22, JSON, cut=True, keep=2**21)):
+        assert said(vault, "secret/app") is Outcome.INVALID
 
 
 def test_the_time_that_a_throttling_server_names_is_kept(front: VaultFront, vault: VaultBackend) -> None:

@@ -9,7 +9,7 @@ Environment variables (OpenBao's `BAO_...` counts where `VAULT_...` is not set):
 | the server | ADDR (https://127.0.0.1:8200), AGENT_ADDR (an Agent or Proxy; goes before it), NAMESPACE |
 | TLS | CACERT, CACERT_BYTES, CAPATH, CLIENT_CERT, CLIENT_KEY, TLS_SERVER_NAME, SKIP_VERIFY |
 | a proxy | PROXY_ADDR, HTTP_PROXY; else HTTPS_PROXY, HTTP_PROXY and NO_PROXY without `VAULT_` |
-| the login | AUTH_METHOD, AUTH_MOUNT (where it is mounted, if not at its name), ROLE |
+| the login | AUTH_METHOD, ROLE, AUTH_MOUNT (if it is not mounted at its name), AUTH_NAMESPACE (if not NAMESPACE) |
 
 AUTH_METHOD is one of these; without it, the first in this list whose variables are set. Where a variable is marked *,
 the same name with `_FILE` names a file that holds it, read anew at every login.
@@ -51,7 +51,7 @@ WORKERS: Final = 32  # more gain nothing, and over TLS each costs a handshake
 
 
 class VaultBackend(Backend):
-    """Reads from Vault or OpenBao. One login and one pool of connections for each address, namespace and identity."""
+    """Reads from Vault or OpenBao, with one login and one pool of connections for each address and identity."""
 
     scheme: ClassVar[str] = "vault"
     options: ClassVar[frozenset[str]] = frozenset({"namespace", "addr"})
@@ -72,22 +72,30 @@ class VaultBackend(Backend):
             from secretsource.backends.vault.session import Session
 
         def read(ref: Ref) -> SecretValue:
-            session = self._sessions.get(self.identity(ref), lambda: Session(*self._place(ref), self._credentials()))
-            return session.read(ref, deadline)
+            addr, namespace, login_namespace = self._place(ref)
+            login = addr, login_namespace, *self._who()
+            session = self._sessions.get(login, lambda: Session(addr, login_namespace, self._credentials()))
+            return session.read(ref, namespace, deadline)
 
         return each(read, refs, deadline, workers=WORKERS)
 
-    def _place(self, ref: Ref) -> tuple[str, str | None]:
-        addr, namespace = ref.options.get("addr"), ref.options.get("namespace")
-        return addr or self._variables.addr(), namespace or self._variables.get("NAMESPACE")
+    def _place(self, ref: Ref) -> tuple[str, str | None, str | None]:
+        """The address, the namespace to read in, and the one to log in at."""
+        usual = self._variables.get("NAMESPACE")
+        namespace = ref.options.get("namespace") or usual
+        addr = ref.options.get("addr") or self._variables.addr()
+        return addr, namespace, self._variables.get("AUTH_NAMESPACE") or usual or namespace
+
+    def _who(self) -> tuple[str, str]:
+        method = method_of(self._variables)
+        return method, who(self._variables, method)
 
     def _credentials(self) -> Credentials:
         return Credentials(self._variables, method_of(self._variables), self._unwrapped)
 
     def identity(self, ref: Ref) -> Hashable:
         """Address, namespace, auth method and who logs in; of a token only a hash."""
-        method = method_of(self._variables)
-        return *self._place(ref), method, who(self._variables, method)
+        return *self._place(ref), *self._who()
 
     def classify(self, error: Exception) -> Outcome:
         """What an error of hvac, urllib3 or our own means."""

@@ -12,8 +12,8 @@ from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized
 from urllib3.exceptions import HTTPError
 
 from secretsource.backends.vault.login import Credentials, Grant, log_in
-from secretsource.backends.vault.wire import LoginAdapter
-from secretsource.errors import NotAuthenticated
+from secretsource.backends.vault.wire import LoginAdapter, Sender
+from secretsource.errors import InvalidSecret, NotAuthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 HOLD_SECONDS: Final = 30.0
 """After a refused login nobody tries again for so long: a login storm locks accounts."""
 _RENEW_AT: Final = 2 / 3
-_ASK_AFTER: Final = 1.0  # seconds; a process that reads once and ends need not know how long its token holds
+_ASK_AFTER: Final = 1.0  # seconds; a process that loads once and ends need not know how long its token holds
 _TRUST_FOR: Final = 5.0  # seconds for which a token that was seen alive counts as alive
 _TOO_LITTLE: Final = 1 / 3  # of the first term: a renewal that gives less has met the token's maximum
 _POLICY_SPEAKS: Final = "1 error occurred"  # how a refusal by policy begins; that of a dead token mostly does not
@@ -33,13 +33,15 @@ _POLICY_SPEAKS: Final = "1 error occurred"  # how a refusal by policy begins; th
 class Keeper:
     """Keeps one identity's token."""
 
-    def __init__(self, wire: Wire, credentials: Credentials) -> None:
+    def __init__(self, wire: Wire, namespace: str | None, credentials: Credentials) -> None:
         self._wire = wire
+        self._namespace = namespace
         self._credentials = credentials
         self._lock = threading.Lock()
         self._grant: Grant | None = None
         self._term = 0.0
         self._renew_at = self._ends_at = self._alive_until = self._held_until = -math.inf
+        self._first: Deadline | None = None  # the load that began with a token whose end nobody has told
         self._refused = ""
         self._can_tell = True
 
@@ -51,7 +53,7 @@ class Keeper:
             Exception: hvac's or urllib3's, where no answer came to a login.
         """
         grant = self._grant
-        if grant is None or deadline.clock.monotonic() >= self._renew_at:
+        if grant is None or (deadline.clock.monotonic() >= self._renew_at and deadline is not self._first):
             with self._turn(deadline):
                 grant = self._tended(deadline)
         return grant.token
@@ -105,7 +107,7 @@ class Keeper:
         if now < self._held_until:
             raise NotAuthenticated(self._refused, hint=f"no new try for {self._held_until - now:.0f} s")
         before, self._grant = self._grant, None
-        client = hvac.Client(url=self._wire.addr, token="", adapter=_adapter(self._wire, deadline))
+        client = hvac.Client(url=self._wire.addr, token="", adapter=self._adapter(deadline))
         refusal = ""
         try:
             grant = log_in(self._credentials, client)
@@ -116,8 +118,11 @@ class Keeper:
         if refusal:
             self._refused, self._held_until = refusal, now + HOLD_SECONDS
             raise NotAuthenticated(refusal, hint=self._hint())
-        self._take(grant, now)
+        self._take(grant, deadline)
         return grant
+
+    def _adapter(self, deadline: Deadline) -> Any:
+        return lambda **_: LoginAdapter(self._wire, self._namespace, deadline)
 
     def _hint(self) -> str:
         method, mount = self._credentials.method, self._credentials.mount
@@ -125,8 +130,10 @@ class Keeper:
             return "set VAULT_TOKEN, or VAULT_AUTH_METHOD with what it needs"
         return f"see the credentials of the method {method} at auth/{mount}/, and VAULT_NAMESPACE"
 
-    def _take(self, grant: Grant, now: float) -> None:
+    def _take(self, grant: Grant, deadline: Deadline) -> None:
+        now = deadline.clock.monotonic()
         self._grant = grant
+        self._first = deadline if grant.seconds is None else None
         self._alive_until, self._term = -math.inf, 0.0
         if grant.seconds is None:
             self._ends_at, self._renew_at = math.inf, now + _ASK_AFTER if grant.token else math.inf
@@ -144,11 +151,12 @@ class Keeper:
         """Prolong the token, or find out how long it holds. Where that fails, it is used while it lasts."""
         now = deadline.clock.monotonic()
         self._renew_at = now + max((self._ends_at - now) * _RENEW_AT, _ASK_AFTER)  # the next try, should this one fail
-        with suppress(VaultError, HTTPError):
+        with suppress(VaultError, HTTPError, InvalidSecret):
             if grant.seconds is None and self._term == 0:
                 self._look_up(str(grant.token), deadline)
                 return
-            answer = self._wire.ask("POST", "auth/token/renew-self", deadline, token=grant.token, body={})
+            sender = Sender(grant.token, self._namespace)
+            answer = self._wire.ask("POST", "auth/token/renew-self", sender, deadline, body={})
             auth: Any = answer.get("auth") or {}
             self._schedule(float(auth.get("lease_duration", 0)), now, renewable=auth.get("renewable") is True)
 
@@ -164,7 +172,7 @@ class Keeper:
         """Whether a token holds, as the server has it; and until when."""
         now = deadline.clock.monotonic()
         try:
-            answer = self._wire.ask("GET", "auth/token/lookup-self", deadline, token=token)
+            answer = self._wire.ask("GET", "auth/token/lookup-self", Sender(token, self._namespace), deadline)
         except (Forbidden, Unauthorized) as error:
             return self._credentials.given and _policy_speaks(error)
         data: Any = answer.get("data") or {}
@@ -176,7 +184,3 @@ class Keeper:
 
 def _policy_speaks(error: VaultError) -> bool:
     return any(text.startswith(_POLICY_SPEAKS) for text in error.errors or ())
-
-
-def _adapter(wire: Wire, deadline: Deadline) -> Any:
-    return lambda **_: LoginAdapter(wire, deadline)

@@ -10,7 +10,7 @@ from urllib.parse import quote
 from hvac.exceptions import Forbidden, VaultError
 
 if TYPE_CHECKING:
-    from secretsource.backends.vault.wire import Wire
+    from secretsource.backends.vault.wire import Sender, Wire
     from secretsource.clock import Deadline
 
 _NO_ACCESS: Final = "preflight capability check"  # Vault's word for: no such mount, or no right to anything in it
@@ -32,7 +32,7 @@ class Mount:
 
 
 class Mounts:
-    """The mounts that one identity has come across."""
+    """The mounts that one identity has come across in one namespace."""
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
@@ -42,7 +42,7 @@ class Mounts:
         self.hidden = False
         """This server, or what stands before it, does not say what is mounted."""
 
-    def of(self, location: str, token: str | None, deadline: Deadline) -> Mount | None:
+    def of(self, location: str, sender: Sender, deadline: Deadline) -> Mount | None:
         """The mount that a location is in. None: there is none, or we may read nothing in it, or nobody tells.
 
         Raises:
@@ -57,7 +57,7 @@ class Mounts:
         try:
             if not leads:
                 _wait_for(turn, deadline)
-            return self._match(location) or self._ask(location, token, deadline)
+            return self._match(location) or self._ask(location, sender, deadline)
         finally:
             if leads:
                 turn.release()
@@ -66,14 +66,13 @@ class Mounts:
         return next((mount for mount in self._known if location.startswith(mount.path)), None)
 
     def learn(self, mount: Mount) -> None:
-        """Remember a mount that was found in another way."""
+        """Remember a mount, in place of what was known of it."""
         with self._lock:
-            if mount not in self._known:
-                self._known.append(mount)
+            self._known = [*(known for known in self._known if known.path != mount.path), mount]
 
-    def _ask(self, location: str, token: str | None, deadline: Deadline) -> Mount | None:
+    def _ask(self, location: str, sender: Sender, deadline: Deadline) -> Mount | None:
         try:
-            answer = self._wire.ask("GET", MOUNTS + quote(location), deadline, token=token)
+            answer = self._wire.ask("GET", MOUNTS + quote(location), sender, deadline)
         except Forbidden as error:
             if any(_NO_ACCESS in text for text in error.errors or ()):
                 return None

@@ -10,7 +10,7 @@ from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized
 from secretsource.backends.vault import answers
 from secretsource.backends.vault.keeper import Keeper
 from secretsource.backends.vault.mounts import MOUNTS, Mount, Mounts
-from secretsource.backends.vault.wire import Wire
+from secretsource.backends.vault.wire import Sender, Wire
 from secretsource.errors import InvalidSecret, SecretNotFound
 
 if TYPE_CHECKING:
@@ -30,11 +30,18 @@ class Session:
     """What one identity needs to read. For any number of threads."""
 
     def __init__(self, addr: str, namespace: str | None, credentials: Credentials) -> None:
-        self._wire = Wire(addr, namespace, credentials.variables)
-        self._keeper = Keeper(self._wire, credentials)
-        self._mounts = Mounts(self._wire)
+        """Make no call.
 
-    def read(self, ref: Ref, deadline: Deadline) -> SecretValue:
+        Args:
+            addr: The server's address.
+            namespace: Where to log in. The token is good in the namespaces below as well.
+            credentials: How to log in.
+        """
+        self._wire = Wire(addr, credentials.variables)
+        self._keeper = Keeper(self._wire, namespace, credentials)
+        self._mounts: dict[str | None, Mounts] = {}
+
+    def read(self, ref: Ref, namespace: str | None, deadline: Deadline) -> SecretValue:
         """Read a secret; with a new token, once, where the old one has ended.
 
         Raises:
@@ -43,9 +50,10 @@ class Session:
             Exception: Another of ours, or hvac's or urllib3's own.
         """
         refusal: VaultError | None = None
+        mounts = self._mounts.setdefault(namespace, Mounts(self._wire))
         token = self._keeper.token(deadline)
         try:
-            return self._read(ref, token, deadline)
+            return self._read(ref, mounts, Sender(token, namespace), deadline)
         except (Forbidden, Unauthorized, InvalidRequest) as error:
             refusal = error
         if isinstance(refusal, InvalidRequest) and not _wants_token(refusal):
@@ -53,51 +61,53 @@ class Session:
         if not self._keeper.replace(token, refusal, deadline):
             if not str(refusal.url).startswith(MOUNTS):
                 raise refusal
-            self._mounts.hidden = True  # the token is good, and yet may not ask what is mounted
-        return self._read(ref, self._keeper.token(deadline), deadline)
+            mounts.hidden = True  # the token is good, and yet may not ask what is mounted
+        return self._read(ref, mounts, Sender(self._keeper.token(deadline), namespace), deadline)
 
-    def _read(self, ref: Ref, token: str | None, deadline: Deadline) -> SecretValue:
-        mount = self._mounts.of(ref.location, token, deadline)
+    def _read(self, ref: Ref, mounts: Mounts, sender: Sender, deadline: Deadline) -> SecretValue:
+        mount = mounts.of(ref.location, sender, deadline)
 
         def ask(path: str) -> dict[str, Any]:
-            return self._wire.ask("GET", path, deadline, token=token)
+            return self._wire.ask("GET", path, sender, deadline)
 
-        if mount is None:
-            return self._guess(ref, ask)
-        return _versioned(mount, ref, ask) if mount.versioned else _plain(ref, ask)
-
-    def _guess(self, ref: Ref, ask: _Ask) -> SecretValue:
-        """Read where nobody has told what is mounted."""
-        mount = Mount(ref.location.partition("/")[0] + "/", versioned=True)
-        refusal: VaultError | None = None
-        try:
-            return _plain(ref, ask)
-        except _IsVersioned:
-            pass
-        except Forbidden as error:
-            refusal = error
-        if refusal and not self._mounts.hidden:
-            raise refusal
-        value = _versioned(mount, ref, ask)
-        self._mounts.learn(mount)
-        return value
+        if mount is not None and mount.versioned:
+            return _versioned(mount, ref, ask)
+        return _unversioned(mount, mounts, ref, ask)
 
     def close(self) -> None:
         """Close the connections."""
         self._wire.close()
 
 
+def _unversioned(mount: Mount | None, mounts: Mounts, ref: Ref, ask: _Ask) -> SecretValue:
+    """Read plainly. Where nobody has told what is mounted, or that has changed, the answer may show KV version 2."""
+    refusal: VaultError | None = None
+    try:
+        return _plain(ref, ask, known=mount is not None)
+    except _IsVersioned:
+        pass
+    except Forbidden as error:
+        refusal = error
+    if refusal and (mount or not mounts.hidden):
+        raise refusal
+    guess = Mount(mount.path if mount else ref.location.partition("/")[0] + "/", versioned=True)
+    value = _versioned(guess, ref, ask)
+    mounts.learn(guess)
+    return value
+
+
 class _IsVersioned(Exception):
     """What was read plainly is in a KV version 2 engine."""
 
 
-def _plain(ref: Ref, ask: _Ask) -> SecretValue:
-    if "version" in ref.options:
-        msg = "only a KV version 2 engine keeps versions, and this is none"
-        raise InvalidSecret(msg, hint="leave ?version= out")
-    fault: Exception
+def _plain(ref: Ref, ask: _Ask, *, known: bool) -> SecretValue:
+    fault: Exception = InvalidSecret("only a KV version 2 engine keeps versions", hint="leave ?version= out")
+    if known and "version" in ref.options:
+        raise fault
     try:
-        return answers.plain(ask(quote(ref.location)))
+        value = answers.plain(ask(quote(ref.location)))
+        if "version" not in ref.options:
+            return value
     except InvalidPath as error:
         fault = _IsVersioned() if _speaks_of_versions(error) else _absent(ref, error)
     except InvalidRequest as error:

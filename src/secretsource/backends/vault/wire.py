@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import urllib3
 from hvac.adapters import Adapter
@@ -49,21 +49,46 @@ class Reply:
         Raises:
             InvalidSecret: It is nothing of the kind.
         """
-        if not self.body:
-            msg = "an empty answer"
-            raise InvalidSecret(msg, hint=_NOT_VAULT)
-        kind = self.headers.get("content-type", "").partition(";")[0].strip() or "no type"
-        if kind != "application/json":
-            msg = f"the answer is {kind if re.fullmatch('[a-z0-9/+.-]{1,40}', kind) else 'of another type'}, not JSON"
-            raise InvalidSecret(msg, hint=_NOT_VAULT)
-        document = parse_json(self.body)
+        document, fault = None, "the answer is JSON, but not an object"
+        try:
+            document = parse_json(self.body)
+        except InvalidSecret as error:
+            fault = f"the answer is {error.args[0]}" if self.body else "an empty answer"
         if not isinstance(document, dict):
-            msg = "the answer is JSON, but not an object"
-            raise InvalidSecret(msg, hint=_NOT_VAULT)
+            raise InvalidSecret(f"{fault}{self._kind()}", hint=_NOT_VAULT)
         return document
+
+    def _kind(self) -> str:
+        kind = self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return f" ({kind})" if re.fullmatch("[a-z0-9/+.-]{1,40}", kind) and kind != "application/json" else ""
 
 
 _NOT_VAULT: Final = "is it a Vault that answers at VAULT_ADDR?"
+
+
+class Sender(NamedTuple):
+    """Who asks, and where in the server.
+
+    Attributes:
+        token: The token, or None.
+        namespace: The namespace, or None for the topmost.
+    """
+
+    token: str | None
+    namespace: str | None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What a request carries."""
+        headers = {"X-Vault-Request": "true", "User-Agent": "secretsource", "Accept": "application/json"}
+        if self.token:
+            headers["X-Vault-Token"] = self.token
+        if self.namespace:
+            headers["X-Vault-Namespace"] = self.namespace
+        return headers
+
+    def __repr__(self) -> str:
+        return f"Sender(namespace={self.namespace!r})"
 
 
 class Wire:
@@ -71,20 +96,13 @@ class Wire:
 
     Attributes:
         addr: The server's address.
-        namespace: The namespace of every request, or None.
     """
 
-    def __init__(self, addr: str, namespace: str | None, variables: Variables) -> None:
+    def __init__(self, addr: str, variables: Variables) -> None:
         self.addr = addr
-        self.namespace = namespace
         self._pool = connect(addr, variables)
-        self._headers = {"X-Vault-Request": "true", "User-Agent": "secretsource", "Accept": "application/json"}
-        if namespace:
-            self._headers["X-Vault-Namespace"] = namespace
 
-    def ask(
-        self, method: str, path: str, deadline: Deadline, *, token: str | None = None, body: object = None
-    ) -> dict[str, Any]:
+    def ask(self, method: str, path: str, sender: Sender, deadline: Deadline, *, body: object = None) -> dict[str, Any]:
         """Send a request, and read the JSON object that answers it; numbers keep their text.
 
         Raises:
@@ -92,14 +110,13 @@ class Wire:
             HTTPError: urllib3's, where no answer came.
             InvalidSecret: The answer is not JSON.
         """
-        headers = {**self._headers, "X-Vault-Token": token} if token else self._headers
         data = None if body is None else json.dumps(body).encode()
         seconds = max(deadline.remaining(), 0.001)
         response = self._pool.urlopen(
             method,
             f"{self.addr}/v1/{path}",
             body=data,
-            headers=headers,
+            headers=sender.headers,
             redirect=False,  # the token would go along to wherever it points
             retries=False,
             preload_content=False,
@@ -145,9 +162,9 @@ def _error(method: str, path: str, reply: Reply) -> VaultError:
 class LoginAdapter(HvacAdapter):
     """What hvac's login methods speak through: no more time than the deadline leaves, and no token but hvac's."""
 
-    def __init__(self, wire: Wire, deadline: Deadline) -> None:
+    def __init__(self, wire: Wire, namespace: str | None, deadline: Deadline) -> None:
         # hvac's own __init__ would make a requests session
-        self.base_uri, self.namespace, self.token = wire.addr, wire.namespace, None
+        self.base_uri, self.namespace, self.token = wire.addr, namespace, None
         self._wire, self._deadline = wire, deadline
 
     def request(
@@ -160,8 +177,8 @@ class LoginAdapter(HvacAdapter):
     ) -> Any:
         """Send what a method of hvac wants sent; the answer is plain JSON."""
         path = url.strip("/").removeprefix("v1/")
-        body, token = kwargs.get("json"), self.token
-        return natural(self._wire.ask(method.upper(), path, self._deadline, token=token, body=body))
+        sender = Sender(self.token, self.namespace)
+        return natural(self._wire.ask(method.upper(), path, sender, self._deadline, body=kwargs.get("json")))
 
     def get_login_token(self, response: Any) -> str:
         """The token out of the answer to a login."""

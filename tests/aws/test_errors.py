@@ -166,6 +166,14 @@ class TestAdvice:
         with aws.answering("/db", AwsError("AccessDeniedException")):
             assert "ssm:GetParameters" in str(advice(ParameterStoreBackend(), "aws-ssm:///db").hint)
 
+    def test_a_hint_is_for_the_service_that_was_asked(self) -> None:
+        """Only a parameter's name begins with a slash."""
+        error = client_error("ValidationException")
+        assert (advice_on(error, "secretsmanager").hint, "aws-ssm:///" in str(advice_on(error, "ssm").hint)) == (
+            None,
+            True,
+        )
+
     def test_no_message_of_aws_is_passed_on(self) -> None:
         """Whatever the code: of its message, only names of AWS's own making are shown."""
         told = {code: advice_on(client_error(code, f"canary {REFUSAL} canary"), "ssm") for code in BY_CODE}

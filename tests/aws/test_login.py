@@ -57,6 +57,12 @@ class TestRegion:
         arn = db.moto.client("secretsmanager", "us-east-1").describe_secret(SecretId="db")["ARN"]
         assert secret(f"aws-sm://{arn}") == "us-east-1"
 
+    def test_an_arn_without_a_region_leaves_it_to_the_environment(self, db: AwsFront) -> None:
+        """It is not an ARN of AWS's; AWS is asked, and says that it has none such."""
+        assert [secret("aws-sm://arn:aws:none"), secret("aws-sm://arn:aws:secretsmanager::1:none")] == [
+            Outcome.MISSING
+        ] * 2
+
     def test_aws_region_is_enough(self, db: AwsFront, monkeypatch: pytest.MonkeyPatch) -> None:
         """boto3 reads AWS_DEFAULT_REGION alone; where only AWS_REGION is set, as in ECS, that is taken."""
         monkeypatch.setenv("AWS_REGION", "us-east-1")

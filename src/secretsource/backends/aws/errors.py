@@ -87,6 +87,8 @@ def _who_may_not(error: Exception) -> str:
 def _hint(error: Exception, code: str, outcome: Outcome, service: str) -> str | None:
     if getattr(error, "operation_name", "").startswith("AssumeRole") and outcome is Outcome.UNAUTHENTICATED:
         return "the caller needs sts:AssumeRole on the role, and the role's trust policy has to name the caller"
+    if service == "ssm" and code == "ValidationException":
+        return HINT_OF_PATHS
     return HINT_OF_CODE.get(code) or (HINT_OF_DENIAL[service] if outcome is Outcome.DENIED else None)
 
 
@@ -112,8 +114,8 @@ HINT_OF_CODE: Final = {
     "RequestTimeTooSkewed": _CLOCK,
     "SignatureDoesNotMatch": _CLOCK,
     "UnrecognizedClientException": "check the access key, and whether it belongs to this region's partition",
-    "ValidationException": "a name with a slash in it begins with one: aws-ssm:///shop/password",
 }
+HINT_OF_PATHS: Final = "a name with a slash in it begins with one: aws-ssm:///shop/password"
 HINT_OF_DENIAL: Final = {
     "secretsmanager": "needs secretsmanager:GetSecretValue on it, and kms:Decrypt if it has a KMS key of its own",
     "ssm": "needs ssm:GetParameters on it, and kms:Decrypt if it has a KMS key of its own",

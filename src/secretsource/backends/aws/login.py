@@ -30,6 +30,7 @@ READ_SECONDS: Final = 5
 LOGGERS: Final = ("botocore", "boto3", "urllib3")
 """They log values and tokens at DEBUG."""
 
+_ARN: Final = re.compile(r"arn:[^:]+:[^:]+:([^:]+):")  # partition, service, region
 _AWS_HOST: Final = re.compile(r"(^|\.)(amazonaws\.(com(\.cn)?|eu)|api\.aws|api\.amazonwebservices\.com\.cn)$")
 
 
@@ -69,7 +70,7 @@ def surroundings(address_variable: str) -> Surroundings:
         get("AWS_DEFAULT_REGION") or get("AWS_REGION"),
         get(address_variable) or get("AWS_ENDPOINT_URL"),
         (get("AWS_CONFIG_FILE"), get("AWS_SHARED_CREDENTIALS_FILE")),
-        (get("AWS_PROFILE"), get("AWS_ROLE_ARN"), _short_hash(get("AWS_ACCESS_KEY_ID"))),
+        (get("AWS_DEFAULT_PROFILE") or get("AWS_PROFILE"), get("AWS_ROLE_ARN"), _short_hash(get("AWS_ACCESS_KEY_ID"))),
     )
 
 
@@ -88,7 +89,8 @@ def who(ref: Ref, around: Surroundings) -> Who:
 
 
 def _region_of_arn(location: str) -> str | None:
-    return location.split(":", 4)[3] or None if location.startswith("arn:") else None
+    arn = _ARN.match(location)
+    return arn[1] if arn else None
 
 
 @lru_cache(maxsize=64)

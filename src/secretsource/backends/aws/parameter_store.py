@@ -18,7 +18,7 @@ from secretsource.backends.aws.base import (
     is_about_one,
     may_not_batch,
 )
-from secretsource.backends.aws.errors import UnusableAnswer
+from secretsource.backends.aws.errors import HINT_OF_PATHS, UnusableAnswer
 from secretsource.errors import Outcome
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _result(wanted: Wanted, item: Mapping[str, Any] | None, absent: set[str]) ->
 
 def _absence(wanted: Wanted) -> UnusableAnswer:
     unrooted = "/" in wanted.name and not wanted.name.startswith(("/", "arn:"))
-    why = "; a name with a slash in it begins with one: aws-ssm:///shop/password" if unrooted else ""
+    why = f"; {HINT_OF_PATHS}" if unrooted else ""
     return UnusableAnswer(Outcome.MISSING, f"AWS has none of this name{' and version' if wanted.pinned else ''}{why}")
 
 

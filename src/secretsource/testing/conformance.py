@@ -14,6 +14,7 @@ class TestShelf(BackendConformance):
 # ruff: noqa: S101 - a suite is made of assertions
 from __future__ import annotations
 
+import os
 import threading
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -210,9 +211,18 @@ class BackendConformance(Harness):
         backend = self.new_backend()
         mine, *theirs = [(self.ref(self.stored(f"process {number}")), f"process {number}") for number in range(3)]
         self.ask(backend, mine[0], *(ref for ref, _ in theirs))
-        children = [Child(partial(self._misread, backend, *own)) for own in theirs]
+        start, go = os.pipe()
+        children = [Child(partial(self._misread_from, start, backend, *own)) for own in theirs]
+        os.write(go, bytes(len(children)))
         wrong = self._misread(backend, *mine)
         assert [wrong, *(child.result(60) for child in children)] == ["", "", ""]
+        os.close(start)
+        os.close(go)
+
+    def _misread_from(self, start: int, backend: Backend, ref: Ref, value: str) -> str:
+        """Read once all are forked: a handshake of a server in this process, cut by a fork, would hang the child."""
+        os.read(start, 1)
+        return self._misread(backend, ref, value)
 
     def _misread(self, backend: Backend, ref: Ref, value: str) -> str:
         """Read many times; what was got in place of the value, or an empty string."""

@@ -46,6 +46,11 @@ class ConnectProxy:
         proxies = dict.fromkeys(("HTTPS_PROXY", "HTTP_PROXY", "https_proxy", "http_proxy"), self.url)
         return {**proxies, **dict.fromkeys(("NO_PROXY", "no_proxy"), "localhost,127.0.0.1")}
 
+    def hang_up(self) -> None:
+        """Break every connection there is, and refuse new ones until there are routes again."""
+        self.routes = dict.fromkeys(self.routes, CLOSED)
+        self._loop.call_soon_threadsafe(lambda: [task.cancel() for task in self._tasks])
+
     def __enter__(self) -> Self:
         self._thread.start()
         start = asyncio.start_server(self._take, "127.0.0.1", 0, limit=_HEAD_LIMIT, backlog=256)

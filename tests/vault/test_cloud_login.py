@@ -19,6 +19,9 @@ import pytest
 
 from secretsource.backend import Outcome
 from secretsource.backends.vault import VaultBackend
+from tests.servers.azurecloud import AzureCloud
+from tests.servers.entra import APP as APP_ID
+from tests.servers.entra import TENANT, federated_token
 from tests.servers.gcpauth import EMAIL, service_account_file
 from tests.servers.loopback import LoopbackServer, Reply, Request
 from tests.servers.openbao import OpenBao
@@ -167,6 +170,21 @@ def test_azure_shows_the_token_of_its_managed_identity(cloud: CloudVault, monkey
         {"role": "app", "jwt": "for https://management.azure.com/", **machine},
         {"role": "app", "jwt": "for https://vault.test"},
     ]
+
+
+@pytest.mark.parametrize("cloud", [lambda proof: True], indirect=True)
+def test_azure_shows_the_token_of_its_pod(
+    azure: AzureCloud, cloud: CloudVault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A federated (workload) identity goes before the machine's."""
+    (tmp_path / "token").write_text(federated_token())
+    monkeypatch.setenv("AZURE_TENANT_ID", TENANT)
+    monkeypatch.setenv("AZURE_CLIENT_ID", APP_ID)
+    monkeypatch.setenv("AZURE_FEDERATED_TOKEN_FILE", str(tmp_path / "token"))
+    assert said(backend(cloud, "azure", VAULT_AZURE_RESOURCE="https://vault.azure.net"), APP) == FOUND
+    shown = jwt.decode(cloud.proofs[0]["jwt"], options={"verify_signature": False})
+    assert shown["aud"] == "https://vault.azure.net"
+    assert azure.machine.log == []
 
 
 @pytest.mark.parametrize("cloud", [lambda proof: True], indirect=True)

@@ -218,6 +218,15 @@ def test_a_revoked_token_that_was_handed_over_is_unauthenticated(openbao: OpenBa
     assert len(front.log) == asked
 
 
+def test_the_server_has_the_last_word_on_a_given_token(openbao: OpenBao, front: VaultFront, clock: HandClock) -> None:
+    """Past the end that was told, it is used as it is: somebody else may have prolonged it."""
+    vault, _ = by_token(openbao, front, ttl="60s")
+    for seconds in (0, 2, 100, 1):
+        clock.now += seconds
+        assert said(vault, APP, clock.deadline()) == FOUND
+    assert (front.count(LOOK_UP), front.count(RENEW)) == (1, 0)
+
+
 def test_a_token_file_that_has_changed_is_read_again(openbao: OpenBao, front: VaultFront, tmp_path: Path) -> None:
     """An Agent writes a new token into it when the old one ends."""
     _, first = by_token(openbao, front)

@@ -35,14 +35,11 @@ def versioned(document: Mapping[str, Any]) -> SecretValue:
     """
     data = _pairs(document.get("data"))
     metadata = _pairs(data.get("metadata"))
-    ends = _moment(metadata.get("deletion_time"))
-    if data.get("data") is None and ends is not None:
-        raise _gone(metadata)
     return SecretValue(
         _pairs(data.get("data")),
         version=str(metadata["version"]) if "version" in metadata else None,
         created=_moment(metadata.get("created_time")),
-        expires=ends,
+        expires=_moment(metadata.get("deletion_time")),
     )
 
 
@@ -51,10 +48,8 @@ def gone(error: InvalidPath) -> InactiveSecret | None:
     body: Any = error.json
     data = body.get("data") if isinstance(body, dict) else None
     metadata = data.get("metadata") if isinstance(data, dict) else None
-    return _gone(metadata) if isinstance(metadata, dict) else None
-
-
-def _gone(metadata: Mapping[str, Any]) -> InactiveSecret:
+    if not isinstance(metadata, dict):
+        return None
     which = f"version {metadata.get('version')}"
     if metadata.get("destroyed") is True:
         return InactiveSecret(f"{which} was destroyed")

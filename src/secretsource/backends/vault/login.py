@@ -96,8 +96,19 @@ def who(variables: Variables, method: str) -> str:
     """Who logs in, in a word that is no credential."""
     if method == "token" and (token := variables.get("TOKEN")):
         return hashlib.sha256(token.encode()).hexdigest()[:12]
-    names = ("USERNAME", "ROLE_ID", "ROLE", "AUTH_MOUNT", "TOKEN_FILE")
+    names = _TELLING.get(method, ("ROLE", "AUTH_MOUNT"))
     return " ".join(f"{name}={value}" for name in names if (value := variables.get(name)))
+
+
+_TELLING: Final[Mapping[str, tuple[str, ...]]] = {
+    "approle": ("ROLE_ID", "ROLE_ID_FILE", "AUTH_MOUNT"),
+    "cert": ("CLIENT_CERT", "ROLE", "AUTH_MOUNT"),
+    "ldap": ("USERNAME", "AUTH_MOUNT"),
+    "none": (),
+    "token": ("TOKEN_FILE",),
+    "token file": (),
+    "userpass": ("USERNAME", "AUTH_MOUNT"),
+}
 
 
 def _token(credentials: Credentials) -> Grant:

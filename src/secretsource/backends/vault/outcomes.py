@@ -55,6 +55,13 @@ def _refused(error: Exception) -> Advice:
     return Advice(f"{detail} ({status})", hint, vars(error).get("retry_after"))
 
 
+def _down(error: Exception) -> Advice:
+    errors = vars(error).get("errors") or ()
+    if any("sealed" in text for text in errors):
+        return Advice("the server is sealed (503)", "unseal it: vault operator unseal")
+    return _refused(error)
+
+
 _STATUS: Final[Mapping[int, tuple[str, str | None]]] = {
     307: ("a standby that redirects", "a token is not carried to another address: set VAULT_ADDR to the active node"),
     400: ("the server calls the request invalid", None),
@@ -67,7 +74,7 @@ _STATUS: Final[Mapping[int, tuple[str, str | None]]] = {
     473: ("a performance standby that cannot answer this", None),
     501: ("not initialised", "initialise it: vault operator init"),
     502: ("a gateway gets no answer from the Vault", None),
-    503: ("sealed, or down for maintenance", "unseal it: vault operator unseal"),
+    503: ("down, or not ready yet", None),
     504: ("a gateway gets no answer from the Vault in time", None),
 }
 
@@ -85,6 +92,7 @@ def _say(detail: str, hint: str | None = None) -> Callable[[Exception], Advice]:
 
 _ADVICE: Final[Mapping[type[Exception], Callable[[Exception], Advice]]] = {
     hvac.Forbidden: _denied,
+    hvac.VaultDown: _down,
     hvac.VaultError: _refused,
     urllib3.SSLError: _tls,
     urllib3.ProxyError: _say("the proxy does not answer", "see VAULT_PROXY_ADDR, VAULT_HTTP_PROXY and HTTPS_PROXY"),

@@ -20,7 +20,7 @@ from tests.test_cache import FakeClock
 POLICY = CachePolicy(jitter=0)
 
 
-class Told(Exception):  # noqa: N818
+class Told(Exception):
     """What a store says in place of a value."""
 
     def __init__(self, outcome: Outcome, retry_after: float | None = None) -> None:

@@ -10,8 +10,27 @@ import pytest
 import secretsource
 
 PUBLIC = {
-    *("AccessDenied", "Attempt", "Backend", "BackendError", "CachePolicy", "ChainSettingsSource", "ConfigurationError"),
-    *("Explanation", "From", "InactiveSecret", "InvalidRef", "InvalidSecret", "Lease", "MissingExtra"),
+    *(
+        "AccessDenied",
+        "Attempt",
+        "Backend",
+        "BackendError",
+        "CachePolicy",
+        "ChainSettingsSource",
+        "Change",
+        "ConfigurationError",
+    ),
+    *(
+        "Explanation",
+        "From",
+        "Health",
+        "InactiveSecret",
+        "InvalidRef",
+        "InvalidSecret",
+        "Lease",
+        "Live",
+        "MissingExtra",
+    ),
     *("NotAuthenticated", "Outcome", "Problem", "Ref", "Resolution", "ResolutionError", "SecretNotFound"),
     *("SecretSourceError", "SecretValue", "Settings", "SettingsConfigDict", "Source", "Throttled", "Unavailable"),
     *("UnknownBackend", "aget", "clear_cache", "explain", "get", "get_bytes", "redact_logs"),

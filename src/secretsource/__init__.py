@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Unavailable,
         UnknownBackend,
     )
+    from secretsource.live import Change, Health, Live
     from secretsource.lookup import aget, clear_cache, get, get_bytes
     from secretsource.redaction import redact_logs
     from secretsource.ref import Ref
@@ -62,6 +63,7 @@ _HOME = {
     ),
     "settings.explanation": ("Attempt", "Explanation", "Resolution"),
     "settings.load": ("explain",),
+    "live": ("Change", "Health", "Live"),
     "lookup": ("aget", "clear_cache", "get", "get_bytes"),
     "redaction": ("redact_logs",),
     "ref": ("Ref",),
@@ -71,11 +73,11 @@ _HOME = {
 _MODULE_OF = {name: module for module, names in _HOME.items() for name in names}
 
 __all__ = [  # noqa: RUF022 - sorted without regard to case, as a reader looks it up
-    "AccessDenied", "aget", "Attempt", "Backend", "BackendError", "CachePolicy", "ChainSettingsSource", "clear_cache",
-    "ConfigurationError", "explain", "Explanation", "From", "get", "get_bytes", "InactiveSecret", "InvalidRef",
-    "InvalidSecret", "Lease", "MissingExtra", "NotAuthenticated", "Outcome", "Problem", "redact_logs", "Ref",
-    "Resolution", "ResolutionError", "SecretNotFound", "SecretSourceError", "SecretValue", "Settings",
-    "SettingsConfigDict", "Source", "Throttled", "Unavailable", "UnknownBackend",
+    "AccessDenied", "aget", "Attempt", "Backend", "BackendError", "CachePolicy", "ChainSettingsSource", "Change",
+    "clear_cache", "ConfigurationError", "explain", "Explanation", "From", "get", "get_bytes", "Health",
+    "InactiveSecret", "InvalidRef", "InvalidSecret", "Lease", "Live", "MissingExtra", "NotAuthenticated", "Outcome",
+    "Problem", "redact_logs", "Ref", "Resolution", "ResolutionError", "SecretNotFound", "SecretSourceError",
+    "SecretValue", "Settings", "SettingsConfigDict", "Source", "Throttled", "Unavailable", "UnknownBackend",
 ]  # fmt: skip
 
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import os
 import random
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
-from secretsource.backend import Backend, SecretValue
+from secretsource.backend import Backend, Leasing, SecretValue
 from secretsource.cache import CachePolicy, Entry, Failure, Key, MemoryCache, Renew, Reply
 from secretsource.clock import Deadline
+from secretsource.concurrency import Task
 from secretsource.document import check_size
 from secretsource.errors import BackendError, ConfigurationError, InvalidSecret, Outcome
 from secretsource.registry import backend_for, check_options
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
+    from secretsource.backend import Lease
     from secretsource.cache import Pending
     from secretsource.question import Names
     from secretsource.ref import Ref
@@ -27,6 +30,7 @@ CACHE: Final = MemoryCache()
 os.register_at_fork(after_in_child=CACHE.after_fork)
 
 _AT_ONCE: Final = 60.0  # seconds; a local backend needs no time, and gets a deadline only because the contract has one
+_WORTH_KEEPING: Final = 0.5  # a renewal that brings less of the first span runs into the maximum TTL: issue it anew
 _CARRY_HOME: Final = 0.1  # seconds kept back from a backend's deadline, so that its partial results still arrive
 _SECOND_TRY_AFTER: Final = (0.1, 0.5)  # seconds, drawn evenly: many clients must not come back at the same moment
 
@@ -41,7 +45,8 @@ class Access:
         on_denied: What DENIED means for the chain.
         on_unavailable: What THROTTLED and UNAVAILABLE mean for the chain.
         names: The sources that go by a field's names, by their text.
-        renew: Whether fresh values are asked for anew as well.
+        renew: What is asked for anew, beside what is no longer fresh.
+        wanted: The secrets that were looked up, with the ttl that their refs ask for.
         production: Whether this is the profile in which an outage never falls to env, .env or a default.
     """
 
@@ -53,7 +58,9 @@ class Access:
     names: Mapping[str, Names] = field(default_factory=dict)
     renew: Renew = "expired"
     cache: MemoryCache = CACHE
+    wanted: dict[Key, float | None] = field(default_factory=dict)
     _seen: dict[Key, Reply] = field(default_factory=dict)
+    _read: dict[Ref, Entry | Failure] = field(default_factory=dict)
 
     def backend(self, scheme: str) -> Backend:
         """The backend for a scheme.
@@ -70,10 +77,12 @@ class Access:
         return outcome.transient and self.on_unavailable == "next"
 
     def read_local(self, ref: Ref) -> Entry | Failure:
-        """Read from a backend that answers at once, without cache or thread."""
+        """Read from a backend that answers at once, without cache or thread; once in a load."""
         backend, document = self.backend(ref.scheme), ref.document
-        check_options(ref, backend)
-        return _attempt(backend, [document], Deadline(_AT_ONCE, self.cache.clock))[document]
+        if document not in self._read:
+            check_options(ref, backend)
+            self._read |= _attempt(backend, [document], Deadline(_AT_ONCE, self.cache.clock))
+        return self._read[document]
 
     def fetch(self, refs: Sequence[Ref], deadline: Deadline) -> Mapping[Ref, Reply]:
         """Read the secrets that these refs are in: each once, all backends at the same time.
@@ -86,9 +95,16 @@ class Access:
         for ref, key in keys.items():
             if key not in self._seen:
                 wanted[key] = _shorter(wanted.get(key), ttl_of(ref))
+        self.wanted.update(wanted)
+        if self.renew == "ahead":
+            self._prolong_leases(wanted, deadline)
         if held := self._look_up(wanted, deadline):
             self._look_up({key: wanted[key] for key in held}, deadline)
         return {ref: self._seen[key] for ref, key in keys.items()}
+
+    def next_action(self) -> float | None:
+        """Seconds until something has to be done about a secret that was looked up, or None where there was none."""
+        return min((self.cache.next_action(key, ttl, self.policy) for key, ttl in self.wanted.items()), default=None)
 
     def _look_up(self, wanted: Mapping[Key, float | None], deadline: Deadline) -> set[Key]:
         """One lookup of every backend, and the keys that were held back until it is known whether a store is up."""
@@ -99,6 +115,26 @@ class Access:
                     raise reply.result.error
                 self._seen[key] = reply
         return {key for group in pending for key in group.held}
+
+    def _prolong_leases(self, wanted: Iterable[Key], deadline: Deadline) -> None:
+        """Renew the leases that are past two thirds; one that cannot be prolonged is then issued anew."""
+        for key in wanted:
+            entry, backend = self.cache.entry(key), self.backend(key.document.scheme)
+            if entry is None or entry.lease is None or not entry.lease.renewable or not isinstance(backend, Leasing):
+                continue
+            if entry.age(self.cache.clock) >= entry.renew_after(self.policy):
+                renewed = _renew_lease(backend, key.document, entry.lease, deadline)
+                if renewed is not None and renewed.seconds >= entry.first_lease * _WORTH_KEEPING:
+                    entry.renewed(renewed, self.cache.clock)
+
+    def revoke_leases(self, deadline: Deadline) -> None:
+        """Give back the leases of what was looked up, and forget the values that came with them."""
+        for key in self.wanted:
+            entry, backend = self.cache.entry(key), self.backend(key.document.scheme)
+            if entry is not None and entry.lease is not None and isinstance(backend, Leasing):
+                lease = entry.lease
+                Task(partial(backend.revoke_lease, key.document, lease, deadline)).wait(deadline.remaining())
+                self.cache.drop(key)
 
     def _key(self, ref: Ref) -> Key:
         backend = self.backend(ref.scheme)
@@ -114,6 +150,12 @@ class Access:
             return {key: results[key.document] for key in keys}
 
         return self.cache.begin(wanted, load, deadline, self.policy, self.renew)
+
+
+def _renew_lease(backend: Leasing, ref: Ref, lease: Lease, deadline: Deadline) -> Lease | None:
+    """The prolonged lease, or None: whatever the reason, the secret is then read anew, which tells the rest."""
+    task = Task(partial(backend.renew_lease, ref, lease, deadline))
+    return task.result() if task.wait(deadline.remaining()) and task.error is None else None
 
 
 def _shorter(one: float | None, other: float | None) -> float | None:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from secretsource.clock import Deadline
     from secretsource.ref import Ref
 
-__all__ = ["Advice", "Backend", "Lease", "Outcome", "SecretValue", "needs_extra"]
+__all__ = ["Advice", "Backend", "Lease", "Leasing", "Outcome", "SecretValue", "needs_extra"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +134,29 @@ class Backend(ABC):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
+
+
+class Leasing(ABC):
+    """What a driver adds to `Backend` where its store hands out leases that can be prolonged and given back."""
+
+    @abstractmethod
+    def renew_lease(self, ref: Ref, lease: Lease, deadline: Deadline) -> Lease:
+        """Prolong a lease.
+
+        Returns:
+            The lease as it is now; its seconds count from now.
+
+        Raises:
+            Exception: It cannot be prolonged.
+        """
+
+    @abstractmethod
+    def revoke_lease(self, ref: Ref, lease: Lease, deadline: Deadline) -> None:
+        """Give a lease back: what came with it ends at once.
+
+        Raises:
+            Exception: The store refused, or could not be reached.
+        """
 
 
 @contextmanager

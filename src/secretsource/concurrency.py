@@ -31,14 +31,14 @@ class Task(Generic[T]):
         self._call = call
         self._done = threading.Event()
         self._result: T
-        self._error: BaseException | None = None
+        self.error: BaseException | None = None
         threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def _run(self) -> None:
         try:
             self._result = self._call()
         except BaseException as error:  # noqa: BLE001 - carried to the one who waits
-            self._error = error
+            self.error = error
         finally:
             del self._call
             self._done.set()
@@ -49,8 +49,8 @@ class Task(Generic[T]):
 
     def result(self) -> T:
         """What the call returned, or its error. Only after `wait` said True."""
-        if self._error is not None:
-            raise self._error
+        if self.error is not None:
+            raise self.error
         return self._result
 
 

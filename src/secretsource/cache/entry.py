@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 LAST_OF_LEASE: Final = 0.1
 """The part of a lease that is not handed to a new load: it would end soon after."""
+RENEW_LEASE_AT: Final = 2 / 3
+"""The part of a lease after which it is renewed."""
+AHEAD: Final = 0.02
+"""The part of its lifetime that a value is renewed ahead of its end, at most 5 seconds."""
 
 
 class Key(NamedTuple):
@@ -45,6 +49,8 @@ class Entry:
     milliseconds: float = 0.0
     detail: str | None = None
     draw: float = field(default_factory=random.random)
+    first_lease: float = 0.0
+    """Seconds of its lease when it was issued."""
     previous: Entry | None = None
     """The value before this one, until this one has proved usable."""
     _document: Any = None
@@ -52,6 +58,9 @@ class Entry:
     def age(self, clock: Clock) -> float:
         """Seconds since it was fetched, by the clock that says more: one of them may have been set or suspended."""
         return max(clock.monotonic() - self.monotonic, clock.time() - self.wall, 0.0)
+
+    def __post_init__(self) -> None:
+        self.first_lease = 0.0 if self.lease is None else self.lease.seconds
 
     @property
     def lease(self) -> Lease | None:
@@ -69,13 +78,21 @@ class Entry:
             return lease.seconds * (1 - LAST_OF_LEASE)
         return policy.lifetime(self.draw, ttl)
 
+    def renew_after(self, policy: CachePolicy, ttl: float | None = None) -> float:
+        """Seconds after which it is renewed ahead of its end, so that readers need not wait."""
+        if self.lease is not None:
+            return self.lease.seconds * RENEW_LEASE_AT
+        lifetime = policy.lifetime(self.draw, ttl)
+        return lifetime - min(lifetime * AHEAD, 5.0)
+
     def usable_for(self, policy: CachePolicy) -> float:
         """Seconds for which it may be served while no newer one can be had."""
         return policy.max_stale if self.lease is None else self.lease.seconds
 
-    def fresh(self, clock: Clock, policy: CachePolicy, ttl: float | None = None) -> bool:
-        """Whether it may be served without asking the store."""
-        return self.age(clock) < self.lifetime(policy, ttl)
+    def fresh(self, clock: Clock, policy: CachePolicy, ttl: float | None = None, *, ahead: bool = False) -> bool:
+        """Whether it may be served without asking the store; `ahead`: whether it need not be renewed yet."""
+        lifetime = self.lifetime(policy, ttl)
+        return self.age(clock) < (min(lifetime, self.renew_after(policy, ttl)) if ahead else lifetime)
 
     def document(self) -> Any:
         """The secret's JSON, parsed once.

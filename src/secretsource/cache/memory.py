@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     Load = Callable[[Sequence[Key]], Mapping[Key, "Entry | Failure"]]
 
-Renew = Literal["expired", "all"]
-"""What a lookup asks the store for: what is no longer fresh, or everything."""
+Renew = Literal["expired", "ahead", "all"]
+"""What a lookup asks the store for: what is no longer fresh; what will soon not be; or everything."""
 
 _NO_ANSWER = Failure(
     Outcome.UNAVAILABLE, "no answer in time", "raise timeout=, or see whether the store can be reached"
@@ -92,12 +92,12 @@ class MemoryCache:
             load: Asks the store; runs in a daemon thread.
             deadline: By when the call has to be done.
             policy: How old an entry may be.
-            renew: "all" asks the store for everything, now.
+            renew: What to ask the store for.
         """
         pending = Pending(policy, {}, {}, set())
         with self._lock:
-            if renew == "expired":
-                self._serve(wanted, pending)
+            if renew != "all":
+                self._serve(wanted, pending, ahead=renew == "ahead")
             for key in [key for key in wanted if key not in pending.replies]:
                 if (flight := self._joinable(key, _ttl(wanted[key], policy))) is not None:
                     pending.flights[key] = flight
@@ -110,7 +110,7 @@ class MemoryCache:
                 self._take_off(flight, tuple(claimed), kept, load, policy)
         return pending
 
-    def _serve(self, wanted: Mapping[Key, float | None], pending: Pending) -> None:
+    def _serve(self, wanted: Mapping[Key, float | None], pending: Pending, *, ahead: bool) -> None:
         """Reply with what is fresh, and with what is usable while its store is given a rest."""
         probed: set[Backoff] = set()
         for key, ttl in wanted.items():
@@ -118,7 +118,7 @@ class MemoryCache:
             entry = None if slot is None else slot.entry
             if slot is None or entry is None or _ttl(ttl, pending.policy) <= 0:
                 continue
-            if entry.fresh(self.clock, pending.policy, ttl):
+            if entry.fresh(self.clock, pending.policy, ttl, ahead=ahead):
                 pending.replies[key] = Reply(entry, cached=True)
             elif (usable := slot.usable(self.clock, pending.policy)) is not None:
                 store = self._store(key)
@@ -161,8 +161,18 @@ class MemoryCache:
         for key, result in results.items():
             by_store.setdefault(self._store(key), []).append(result)
         for store, said in by_store.items():
-            _judge(store, said, self.clock)
+            self._judge(store, said)
         self.revision += 1
+
+    def _judge(self, store: Backoff, said: Sequence[Entry | Failure]) -> None:
+        """A store is down when nothing that it was asked for could be had; one answer, of any kind, and it is up."""
+        if all(isinstance(result, Failure) and result.outcome is Outcome.UNAVAILABLE for result in said):
+            store.fail(self.clock)
+        elif store.failures:
+            store.reset()
+            for key, slot in self._slots.items():
+                if self._store(key) is store:
+                    slot.backoff.until = 0.0  # what failed while it was down may be asked for again
 
     def finish(self, pending: Pending, deadline: Deadline) -> dict[Key, Reply]:
         """Wait for what is on its way, at most until the deadline."""
@@ -194,6 +204,32 @@ class MemoryCache:
                 return Reply(kept, milliseconds, setback=slot.setback)
             return Reply(kept, milliseconds, setback=result) if result.outcome in KEEPS else Reply(result, milliseconds)
 
+    def entry(self, key: Key) -> Entry | None:
+        """What is there for a key, fresh or not."""
+        slot = self._slots.get(key)
+        return None if slot is None else slot.entry
+
+    def drop(self, key: Key) -> None:
+        """Forget one key."""
+        with self._lock:
+            self._slots.pop(key, None)
+            self.revision += 1
+
+    def next_action(self, key: Key, ttl: float | None, policy: CachePolicy) -> float:
+        """Seconds until something has to be done about a key: renew it, ask again, or stop serving it."""
+        with self._lock:
+            slot = self._slots.get(key)
+            if slot is None or slot.entry is None:
+                return policy.lifetime(0.5, ttl)
+            entry, now = slot.entry, self.clock.monotonic()
+            age = entry.age(self.clock)
+            if entry.value is None:
+                return max(0.0, policy.lifetime(entry.draw, ttl) - age)
+            due = entry.renew_after(policy, ttl) - age
+            if due <= 0 and (until := max(slot.backoff.until, self._store(key).until)) > now:
+                due = until - now
+            return max(0.0, min(due, entry.usable_for(policy) - age))
+
     def clear(self) -> None:
         """Forget every value, those on their way included, and every failure."""
         with self._lock:
@@ -209,11 +245,3 @@ class MemoryCache:
 
 def _ttl(own: float | None, policy: CachePolicy) -> float:
     return policy.ttl if own is None else own
-
-
-def _judge(store: Backoff, said: Sequence[Entry | Failure], clock: Clock) -> None:
-    """A store is down when nothing of what it was asked for could be had; one answer, of any kind, and it is up."""
-    if all(isinstance(result, Failure) and result.outcome is Outcome.UNAVAILABLE for result in said):
-        store.fail(clock)
-    else:
-        store.reset()

@@ -16,6 +16,7 @@ from secretsource.settings.config import load_config
 from secretsource.settings.placement import leaves_at, place_values, supplied
 from secretsource.settings.plan import PRODUCTION, Plan, plan_for, standard_chain
 from secretsource.settings.provenance import Record, searched
+from secretsource.settings.renewal import current_renewal
 from secretsource.settings.scrub import without_input
 from secretsource.settings.variables import LazyNames
 
@@ -46,6 +47,7 @@ class Load:
         self.settings_cls = settings_cls
         self.env_settings: Any = None
         self._given = given or {}
+        self._renewal = current_renewal.get()
         self._inputs: list[object] = [self._given]
         self._plan: Plan | None = None
         self._questions: Sequence[Question] = ()
@@ -60,9 +62,12 @@ class Load:
         config = load_config(self.settings_cls)
         self._plan = plan = plan_for(self.settings_cls, chain)
         open_leaves = [leaf for leaf in plan.leaves.values() if not state or not supplied(leaf, state)]
-        self._questions = [plan.question(leaf.path) for leaf in open_leaves]
+        stage = None if self._renewal is None else self._renewal.stage
+        self._questions = [plan.question(leaf.path, stage) for leaf in open_leaves]
         access = self._access(plan, config)
         resolve(self._questions, access, Deadline(config.timeout, access.cache.clock))
+        if self._renewal is not None:
+            self._renewal.settle(self._questions, access)
         values = place_values(self._found(plan))
         self._secret = self._note_secrets(plan, access)
         self._inputs += [state, values]
@@ -78,6 +83,10 @@ class Load:
             on_unavailable=config.on_unavailable,
             production=plan.profile == PRODUCTION,
         )
+        if self._renewal is not None:
+            access.renew = self._renewal.renew
+            if self._renewal.before:  # an error must not move a field to another source
+                access.on_denied = access.on_unavailable = "raise"
         like = self.env_settings or EnvSettingsSource(self.settings_cls)
         access.names = LazyNames(plan, like, access, self._given)
         return access
@@ -154,7 +163,11 @@ class Load:
 
 
 def _has_failed(question: Question) -> bool:
-    return question.answer is not None and question.answer.outcome not in (Outcome.FOUND, Outcome.MISSING)
+    """Whether a source failed; or said MISSING of what it had, where nothing may stand in for it."""
+    answer = question.answer
+    if answer is None or answer.outcome is Outcome.FOUND:
+        return False
+    return answer.outcome is not Outcome.MISSING or answer.ref is not None
 
 
 def _problem(question: Question) -> Problem:

@@ -14,7 +14,7 @@ from weakref import WeakKeyDictionary
 
 from secretsource.errors import ConfigurationError, InvalidRef
 from secretsource.question import Question, Step
-from secretsource.ref import did_you_mean, encode
+from secretsource.ref import Ref, did_you_mean, encode
 from secretsource.registry import BUILT_IN
 from secretsource.settings.config import own_backends
 from secretsource.settings.leaves import Leaf, leaves_of
@@ -49,10 +49,18 @@ class Plan:
     steps: Mapping[tuple[str, ...], Sequence[Step]]
     by_names: Mapping[str, Source]
 
-    def question(self, path: tuple[str, ...]) -> Question:
-        """The question that finds a leaf's value."""
+    def question(self, path: tuple[str, ...], stage: str | None = None) -> Question:
+        """The question that finds a leaf's value; `stage`: in that stage, where the store has stages (AWS)."""
         leaf = self.leaves[path]
-        return Question(path, self.steps[path], leaf.fit, "/".join(path[1:]))
+        steps = self.steps[path] if stage is None else [_in_stage(step, stage) for step in self.steps[path]]
+        return Question(path, steps, leaf.fit, "/".join(path[1:]))
+
+
+def _in_stage(step: Step, stage: str) -> Step:
+    ref = step.ref
+    if ref.scheme != "aws-sm" or {"stage", "version"} & ref.options.keys():
+        return step
+    return Step(Ref(ref.scheme, ref.location, {**ref.options, "stage": stage}, ref.key), step.keys)
 
 
 _plans: WeakKeyDictionary[type[BaseSettings], dict[tuple[object, ...], Plan]] = WeakKeyDictionary()

@@ -1,0 +1,268 @@
+"""Live: a settings object that follows rotation."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+
+from secretsource.access import CACHE
+from secretsource.clock import Deadline
+from secretsource.concurrency import in_background
+from secretsource.errors import SecretSourceError
+from secretsource.live.flight import Flights
+from secretsource.live.refresher import REFRESHER
+from secretsource.live.retry import RetryOn, substitute, substituted
+from secretsource.live.state import State
+from secretsource.settings import Settings
+from secretsource.settings.config import load_config
+from secretsource.settings.renewal import Renewal, current_renewal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from secretsource.cache import Renew
+    from secretsource.live.report import Change, Health
+
+S = TypeVar("S", bound=Settings)
+
+_log: Final = logging.getLogger("secretsource.live")
+_REVOKE_WITHIN: Final = 2.0  # seconds
+_AFTER_A_MISHAP: Final = 60.0  # seconds
+
+
+class Live(Generic[S]):
+    """Settings that follow rotation.
+
+    Reading never waits for the network: `current` is always a whole, validated snapshot, renewed ahead of its end by
+    one thread per process. A new snapshot never changes an old one. Use it as it is, or as a (sync or async) context
+    manager that closes it.
+
+    Attributes:
+        revision: Another number after every change.
+
+    Args:
+        settings_cls: The settings class.
+        given: Keyword arguments for it, in every snapshot.
+
+    Raises:
+        ConfigurationError: The declaration makes no sense.
+        ResolutionError: The first load failed.
+        ValidationError: A field is missing or invalid in the first load.
+    """
+
+    def __init__(self, settings_cls: type[S], /, **given: Any) -> None:
+        self._settings_cls, self._given = settings_cls, given
+        self._policy = load_config(settings_cls).cache
+        self._callbacks: list[Callable[[Change[S]], object]] = []
+        self._state: State[S] = State()
+        self._fast: S | None = None
+        self._closed = False
+        self.revision = 0
+        self._stand_ins = 0
+        self._not_before = 0.0
+        self.after_fork()
+        if not _in_event_loop():  # there, the first load is left to `async with`, or to the first read
+            self._start()
+
+    def after_fork(self) -> None:
+        """In a forked child: let go of what another thread of the parent held. For the refresher."""
+        self._swapping = threading.Lock()
+        self._flights: Flights[Change[S] | None] = Flights()
+        self._refreshing = False
+
+    def _start(self) -> None:
+        with self._swapping:
+            if self._state.snapshot is None and not self._closed:
+                self._state = self._load("expired")
+                self._set_fast()
+        REFRESHER.add(self)
+
+    def _set_fast(self) -> None:
+        """What most reads get at once: the snapshot, unless there is anything to think about first."""
+        usable = self._state.fatal is None and not self._stand_ins
+        self._fast = self._state.snapshot if usable else None
+
+    @property
+    def current(self) -> S:
+        """The present snapshot.
+
+        Raises:
+            ResolutionError: From the moment on which a value may no longer be served (denied, revoked, past
+                `max_stale`, lease over), until a refresh succeeds.
+        """
+        snapshot = self._fast
+        return snapshot if snapshot is not None else self._current_with_care()
+
+    def _current_with_care(self) -> S:
+        other: S | None = substitute(self)
+        if other is not None:
+            return other
+        if self._state.snapshot is None:
+            self._start()
+        state = self._state
+        if state.fatal is not None:
+            raise state.fatal_error()
+        if state.snapshot is None:
+            msg = "this Live is closed"
+            raise SecretSourceError(msg)
+        return state.snapshot
+
+    def on_change(self, callback: Callable[[Change[S]], object]) -> Callable[[Change[S]], object]:
+        """Call back after every change; usable as a decorator.
+
+        It is called in the thread that refreshed, after the new snapshot is in place. An error of it is logged, and
+        harms nobody.
+        """
+        self._callbacks.append(callback)
+        return callback
+
+    def refresh(self, *, force: bool = False) -> Change[S] | None:
+        """Refresh now. Threads that ask at the same time share one refresh.
+
+        Args:
+            force: Ask the stores for everything, also for what is still fresh.
+
+        Returns:
+            The change, or None where nothing changed.
+
+        Raises:
+            ResolutionError: A value may no longer be served.
+        """
+        change = self._share(force=force)
+        if self._state.fatal is not None:
+            raise self._state.fatal_error()
+        return change
+
+    async def arefresh(self, *, force: bool = False) -> Change[S] | None:
+        """Await `refresh`, which runs in a thread of its own meanwhile."""
+        return await in_background(lambda: self.refresh(force=force))
+
+    def _share(self, *, force: bool) -> Change[S] | None:
+        change, mine = self._flights.share(lambda: self._refresh("all" if force else "ahead"), force=force)
+        if change is not None and mine:
+            self._tell(change)  # when nobody waits for it any more: a callback may block, or refresh itself
+        return change
+
+    def _refresh(self, renew: Renew) -> Change[S] | None:
+        before = self._state
+        after = self._load(renew, before)
+        with self._swapping:
+            if self._closed or after.started < self._state.started:
+                return None  # closed meanwhile, or another refresh that began later has arrived earlier
+            change = after.change_from(self._state)
+            self._state = after
+            self.revision += change is not None
+            self._set_fast()
+        return change
+
+    def _tell(self, change: Change[S]) -> None:
+        for callback in list(self._callbacks):
+            try:
+                callback(change)
+            except Exception:  # noqa: BLE001 - it is the user's code, and harms nobody
+                _log.exception("an on_change callback failed")
+
+    def _load(self, renew: Renew, before: State[S] | None = None, stage: str | None = None) -> State[S]:
+        """Make a new state. The first one raises what goes wrong; a later one keeps what the earlier one has."""
+        renewal = Renewal(renew, {} if before is None else before.answers, stage)
+        started, wall = CACHE.clock.monotonic(), CACHE.clock.time()
+        token = current_renewal.set(renewal)
+        snapshot, problem = None, None
+        try:
+            snapshot = self._settings_cls(**self._given)
+        except Exception as error:  # noqa: BLE001 - raised below, or kept for health()
+            problem = error
+        finally:
+            current_renewal.reset(token)
+        if problem is not None and (before is None or before.snapshot is None):
+            raise problem
+        return State.after(renewal, snapshot, problem, before, started=started, wall=wall, policy=self._policy)
+
+    @property
+    def due(self) -> float | None:
+        """When it wants to be refreshed, by the monotonic clock. For the refresher."""
+        due = None if self._refreshing else self._state.due
+        return None if due is None else max(due, self._not_before)
+
+    def refresh_due(self) -> None:
+        """Refresh what is due, and have the next time noted. For the refresher."""
+        if self._refreshing:
+            return
+        self._refreshing = True
+        try:
+            self._share(force=False)
+        except Exception:  # noqa: BLE001 - it must not end the refresher, nor make it spin
+            _log.exception("a refresh failed")
+            self._not_before = CACHE.clock.monotonic() + _AFTER_A_MISHAP
+        finally:
+            self._refreshing = False
+            REFRESHER.wake()
+
+    def health(self) -> Health:
+        """How it is doing: for a readiness route."""
+        return self._state.health(CACHE.clock)
+
+    def retry_on(self, *errors: type[BaseException], stages: tuple[str, ...] = ()) -> RetryOn:
+        """Decorate a function that uses the settings: on these errors one refresh, then one more try.
+
+        All calls that failed at the same time share the refresh. Sync and async functions alike.
+
+        Args:
+            errors: What the function raises when a credential is refused.
+            stages: On AWS, the stages to try after that, each with a snapshot of its own, such as
+                `("AWSPENDING", "AWSPREVIOUS")` for a rotation that is under way.
+        """
+        return RetryOn(self, errors, stages)
+
+    @contextmanager
+    def standing_in(self, snapshot: S) -> Iterator[None]:
+        """In this call (thread or task), `current` is another snapshot. For `retry_on`."""
+        with self._swapping:
+            self._stand_ins += 1
+            self._set_fast()
+        try:
+            with substituted(self, snapshot):
+                yield
+        finally:
+            with self._swapping:
+                self._stand_ins -= 1
+                self._set_fast()
+
+    def in_stage(self, stage: str) -> S:
+        """A snapshot with the AWS secrets of another stage; the present one stays as it is."""
+        state: State[S] = self._load("expired", None, stage)
+        assert state.snapshot is not None  # noqa: S101 - for mypy; a first load raises where there is none
+        return state.snapshot
+
+    def close(self) -> None:
+        """Follow no more, and give back leases. The last snapshot stays readable through whoever holds it."""
+        REFRESHER.remove(self)
+        with self._swapping:
+            state, self._state = self._state, State()
+            self._fast, self._closed = None, True
+        if state.access is not None:
+            state.access.revoke_leases(Deadline(_REVOKE_WITHIN, CACHE.clock))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        await in_background(self._start)
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await in_background(self.close)
+
+    def __repr__(self) -> str:
+        return f"Live({self._settings_cls.__name__})"
+
+
+def _in_event_loop() -> bool:
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - it is the documented way

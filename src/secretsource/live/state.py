@@ -1,0 +1,147 @@
+"""What a live object knows at one moment. Immutable, and swapped whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
+
+from pydantic import ValidationError
+
+from secretsource.errors import Outcome, ResolutionError, SecretSourceError
+from secretsource.live.report import Change, Health
+from secretsource.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from secretsource.access import Access
+    from secretsource.cache import CachePolicy, Failure
+    from secretsource.clock import Clock
+    from secretsource.errors import Problem
+    from secretsource.question import Answer
+    from secretsource.settings.renewal import Renewal
+
+_AT_LEAST: Final = 0.05  # seconds between two refreshes
+
+S = TypeVar("S", bound=Settings)
+Path = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class State(Generic[S]):
+    """A snapshot, what it was made of, and how the last refresh went.
+
+    Attributes:
+        snapshot: The settings, or None before the first load and after the end.
+        answers: What they were made of, by path.
+        stale: Why a field has kept its value, by path.
+        fatal: The problems because of which the snapshot may not be served any more.
+        error: What went wrong, in words.
+        success: When the last refresh without a problem began, by the wall clock.
+        started: When the refresh that made this began, by the monotonic clock.
+        due: When the next one has to, by the monotonic clock.
+        due_wall: The same by the wall clock.
+        access: How the stores were reached.
+    """
+
+    snapshot: S | None = None
+    answers: Mapping[Path, Answer] = field(default_factory=dict)
+    stale: Mapping[Path, Failure] = field(default_factory=dict)
+    fatal: Sequence[Problem] | None = None
+    error: str | None = None
+    success: float | None = None
+    started: float = 0.0
+    due: float | None = None
+    due_wall: float | None = None
+    access: Access | None = None
+
+    @classmethod
+    def after(  # noqa: PLR0913 - one argument for each thing that a refresh comes to
+        cls,
+        renewal: Renewal,
+        snapshot: S | None,
+        problem: Exception | None,
+        before: State[S] | None,
+        *,
+        started: float,
+        wall: float,
+        policy: CachePolicy,
+    ) -> Self:
+        """The state after a refresh; what the new one lacks stays as it was before."""
+        if snapshot is None and before is not None:  # it failed: serve on what there is, unless that is forbidden
+            snapshot, answers = before.snapshot, before.answers
+        else:
+            answers = renewal.answers
+        access = renewal.access or (before.access if before is not None else None)
+        seconds = _next_action(access, policy)
+        well = problem is None and not renewal.stale
+        return cls(
+            snapshot=snapshot,
+            answers=answers,
+            stale=renewal.stale,
+            fatal=tuple(problem.problems) if isinstance(problem, ResolutionError) else None,
+            error=None if well else _words(problem, renewal.stale),
+            success=wall if well else (before.success if before is not None else None),
+            started=started,
+            due=None if seconds is None else started + seconds,
+            due_wall=None if seconds is None else wall + seconds,
+            access=access,
+        )
+
+    def fatal_error(self) -> ResolutionError:
+        """The error of a snapshot that may not be served; made anew, as each raise adds to its traceback."""
+        name = type(self.snapshot).__name__ if self.snapshot is not None else "settings"
+        return ResolutionError(self.fatal or (), title=name)
+
+    def change_from(self, before: State[S]) -> Change[S] | None:
+        """What is different from a state before."""
+        if self.snapshot is None or before.snapshot is None or self.snapshot is before.snapshot:
+            return None
+        paths = [path for path in {**before.answers, **self.answers} if self._differs(before, path)]
+        versions = {".".join(path): version for path in paths if (version := _version(self.answers.get(path)))}
+        if not paths:
+            return None
+        return Change(tuple(".".join(path) for path in paths), before.snapshot, self.snapshot, versions)
+
+    def _differs(self, before: State[S], path: Path) -> bool:
+        old, new = before.answers.get(path), self.answers.get(path)
+        if old is None or new is None:
+            return old is not new
+        return (old.outcome, old.value) != (new.outcome, new.value)
+
+    def health(self, clock: Clock) -> Health:
+        """How it is doing at this moment."""
+        ages = [answer.entry.age(clock) for answer in self.answers.values() if answer.entry is not None]
+        return Health(
+            ok=self.snapshot is not None and self.error is None,
+            last_success=_moment(self.success),
+            last_error=self.error,
+            oldest_age=max(ages, default=None),
+            stale_fields=tuple(".".join(path) for path in self.stale),
+            next_refresh=_moment(self.due_wall),
+        )
+
+
+def _next_action(access: Access | None, policy: CachePolicy) -> float | None:
+    """Seconds to the next refresh; None where caching is turned off, and only `refresh` asks anew."""
+    if policy.ttl <= 0:
+        return None
+    seconds = None if access is None else access.next_action()
+    return policy.ttl if seconds is None else max(seconds, _AT_LEAST)
+
+
+def _words(problem: Exception | None, stale: Mapping[Path, Failure]) -> str:
+    if problem is not None:
+        known = isinstance(problem, SecretSourceError | ValidationError)
+        return str(problem) if known else f"{type(problem).__name__} while the settings were made"
+    return "; ".join(f"{'.'.join(path)}: {why.outcome}: {why.detail}" for path, why in stale.items())
+
+
+def _version(answer: Answer | None) -> str | None:
+    entry = answer.entry if answer is not None and answer.outcome is Outcome.FOUND else None
+    return entry.value.version if entry is not None and entry.value is not None else None
+
+
+def _moment(wall: float | None) -> datetime | None:
+    return None if wall is None else datetime.fromtimestamp(wall, UTC)

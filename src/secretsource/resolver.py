@@ -17,6 +17,7 @@ from secretsource.document import ABSENT, as_text, pick
 from secretsource.errors import BackendError, ConfigurationError, InvalidRef, InvalidSecret, Outcome
 from secretsource.question import POINTER, Answer, Attempt, Question, Step, WholePointer
 from secretsource.ref import Ref
+from secretsource.telemetry import note_cache_hit, note_lookup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,10 +118,27 @@ def _ask_stores(questions: Sequence[Question], access: Access, deadline: Deadlin
     by_secret: dict[Ref, list[tuple[Question, Step]]] = {}
     for question, step in asking:
         by_secret.setdefault(step.ref.document, []).append((question, step))
-    for together in by_secret.values():
+    for document, together in by_secret.items():
         reply = _usable(replies[together[0][1].ref], together, access)
+        _note(document, [question for question, _ in together], reply, access)
         for question, step in together:
             _hear(question, step, reply, access)
+
+
+def _note(document: Ref, questions: Sequence[Question], reply: Reply, access: Access) -> None:
+    """Tell whoever watches what was asked, or what came out of the cache."""
+    result = reply.result
+    entry = result if isinstance(result, Entry) else None
+    if reply.cached:
+        if entry is not None:
+            note_cache_hit(document, age=entry.age(access.cache.clock), stale=reply.setback is not None)
+        return
+    found = Outcome.MISSING if entry is None or entry.value is None else Outcome.FOUND
+    failure = reply.setback or (result if isinstance(result, Failure) else None)
+    version = entry.value.version if entry is not None and entry.value is not None and failure is None else None
+    fields = [".".join(question.path) for question in questions]
+    outcome = found if failure is None else failure.outcome
+    note_lookup(document, fields, outcome, version, reply.milliseconds, refresh=access.renew != "expired")
 
 
 def _usable(reply: Reply, together: Sequence[tuple[Question, Step]], access: Access) -> Reply:

@@ -19,6 +19,7 @@ from secretsource.live.state import State
 from secretsource.settings import Settings
 from secretsource.settings.config import load_config
 from secretsource.settings.renewal import Renewal, current_renewal
+from secretsource.telemetry import note_change
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -159,6 +160,7 @@ class Live(Generic[S]):
         return change
 
     def _tell(self, change: Change[S]) -> None:
+        note_change(change.fields, change.versions)
         for callback in list(self._callbacks):
             try:
                 callback(change)

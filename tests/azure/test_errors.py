@@ -87,7 +87,7 @@ def test_status_decides_where_there_is_one() -> None:
 def test_an_sdk_s_text_is_never_shown() -> None:
     """What is said about an error is in words of our own, whatever the error says."""
     for kind in (*errors_of(azure.core.exceptions), CredentialUnavailableError):
-        error = Exception.__new__(kind)
+        error: Exception = Exception.__new__(kind)
         error.args = ("not-a-real-secret",)
         assert "not-a-real-secret" not in repr(KeyVaultBackend().advise(error))
 

@@ -319,6 +319,13 @@ class TestNoAnswer:
         said = advice(DB, KeyVaultBackend(lambda: Ready(vault)))
         assert "REQUESTS_CA_BUNDLE" in (said.hint or "")
 
+    def test_a_certificate_for_another_host(self, vault: AzureCloud) -> None:
+        """A trusted certificate is good for its own names only."""
+        vault.proxy.routes["impostor.example"] = vault.vault.port
+        backend = KeyVaultBackend(lambda: Ready(vault))
+        assert "TLS" in (advice("azure-kv://impostor.example/db", backend).detail or "")
+        assert vault.vault.log == []
+
     def test_an_authority_can_be_given(self, vault: AzureCloud) -> None:
         """`connection_verify=` goes to the vault's client and to the login."""
         bundle = os.environ.pop("REQUESTS_CA_BUNDLE")

@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from secretsource.backend import Advice, Backend, SecretValue, needs_extra
 from secretsource.backends.azure.errors import Refused, advice_on, outcome_of
-from secretsource.backends.azure.login import LOGGERS, Login, default_credential, who
+from secretsource.backends.azure.login import Login, default_credential, who
 from secretsource.backends.azure.place import Place, place_of
-from secretsource.backends.azure.wire import CONNECT, CONNECTIONS, READ, Straight, TokenAhead, retry_after
+from secretsource.backends.azure.wire import CONNECT, CONNECTIONS, READ, Straight, TokenAhead, retry_after, silence
 from secretsource.concurrency import PerProcess, Task, each
 from secretsource.document import Number, parse_json
 from secretsource.errors import InvalidSecret, Outcome
-from secretsource.redaction import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from secretsource.clock import Deadline
     from secretsource.ref import Ref
 
-_LEAST: Final = 0.05  # seconds; requests takes no time-out of nothing
+_LEAST: Final = 0.05  # seconds; urllib3 takes no time-out of nothing
 
 
 class KeyVaultBackend(Backend):
@@ -68,7 +67,8 @@ class KeyVaultBackend(Backend):
         self._vaults: PerProcess[Hashable, _Vault] = PerProcess()
 
     def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Mapping[Ref, SecretValue | Exception]:  # noqa: D102 - as in Backend
-        return each(lambda ref: self._read(ref, deadline), refs, deadline, workers=CONNECTIONS)
+        asker = self._asker()
+        return each(lambda ref: self._read(ref, asker, deadline), refs, deadline, workers=CONNECTIONS)
 
     def classify(self, error: Exception) -> Outcome:  # noqa: D102 - as in Backend
         return outcome_of(error)
@@ -79,7 +79,7 @@ class KeyVaultBackend(Backend):
     def identity(self, ref: Ref) -> Hashable:
         """The vault's host, and who logs in where, as far as the environment tells."""
         place = place_of(ref)
-        return place.host, self._asker(place)
+        return place.host, place.login, place.chosen, self._asker()
 
     def close(self) -> None:  # noqa: D102 - as in Backend
         for vault in self._vaults.drain():
@@ -87,31 +87,31 @@ class KeyVaultBackend(Backend):
         for login in self._logins.drain():
             login.close()
 
-    def _asker(self, place: Place) -> Hashable:
-        return self._own or (place.login, *who())
+    def _asker(self) -> Hashable:
+        return self._own or who()
 
-    def _read(self, ref: Ref, deadline: Deadline) -> SecretValue | Exception:
+    def _read(self, ref: Ref, asker: Hashable, deadline: Deadline) -> SecretValue | Exception:
         try:
             place = place_of(ref)
-            asker = self._asker(place)
-            vault = self._vaults.get((place.host, asker), lambda: self._open(place, asker))
+            login = place.login, place.chosen, asker
+            vault = self._vaults.get((place.host, login), lambda: self._open(place, login))
             return _value(vault.get(place, deadline), place, deadline.clock.time())
         except Exception as error:  # noqa: BLE001 - handed back, without the frames that hold answer and token
             error.__cause__ = error.__context__ = None
             return error.with_traceback(None)
 
-    def _open(self, place: Place, asker: Hashable) -> _Vault:
+    def _open(self, place: Place, key: Hashable) -> _Vault:
         """Make a vault's client; meanwhile the login is under way."""
-        login = self._logins.get(asker, lambda: self._make_login(place))
+        login = self._logins.get(key, lambda: self._make_login(place))
         url, scope = f"https://{place.host}", place.scope
         wire = Straight(url, **self._options)
         if scope:
             Task(lambda: login.get_token(scope, enable_cae=True))
         with needs_extra(self.scheme, "azure"):
             from azure.keyvault.secrets import SecretClient
-        options = {"retry_total": 0, "permit_redirects": False, **self._options}
-        hook = TokenAhead(login, scope)
-        return _Vault(SecretClient(url, login, transport=wire, custom_hook_policy=hook, **options), known=bool(scope))
+        ours = {"transport": wire, "custom_hook_policy": TokenAhead(login, scope)}
+        options = {"retry_total": 0, "permit_redirects": False, **self._options, **ours}
+        return _Vault(SecretClient(url, login, **options), known=bool(scope))
 
     def _make_login(self, place: Place) -> Login:
         if self._credential is not None:
@@ -119,7 +119,7 @@ class KeyVaultBackend(Backend):
             return Login(lambda _: make())
         with needs_extra(self.scheme, "azure"):
             import azure.identity  # noqa: F401 - here, and not while another thread imports the rest of the SDK
-        return Login(lambda watch: default_credential(place.login, watch, self._options))
+        return Login(lambda watch: default_credential(place.authority, watch, self._options))
 
 
 class _Vault:
@@ -155,7 +155,7 @@ class _Vault:
 
         left = max(deadline.remaining(), _LEAST)
         limits = {"connection_timeout": min(CONNECT, left), "read_timeout": min(READ, left)}
-        with quiet(*LOGGERS):
+        with silence():
             answer = self._client.send_request(HttpRequest("GET", place.path), stream=True, **limits)
             body: bytes = answer.body()
         if answer.status_code != HTTPStatus.OK:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 import shutil
@@ -11,19 +10,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from secretsource.backend import needs_extra
-from secretsource.backends.azure.wire import Watch, transport
+from secretsource.backends.azure.wire import Watch, silence, transport
 from secretsource.clock import SYSTEM_CLOCK
 from secretsource.errors import BackendError, ConfigurationError, NotAuthenticated, Throttled, Unavailable
-from secretsource.redaction import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
 
     from secretsource.clock import Clock
 
-LOGGERS: Final = ("azure", "msal", "urllib3")
-"""The SDK's loggers."""
 EARLY: Final = 300.0  # seconds before its end that a token is taken for ended, as the SDK does
 HOLD: Final = 30.0  # seconds after a second login in which a token that is refused again is not worth a third
 
@@ -95,9 +90,10 @@ class Login:
                 self._drop_credential()
 
     def close(self) -> None:
-        """Let go of connections."""
-        with self._lock:
+        """Let go of connections. A login that is under way keeps its own until it has ended."""
+        if self._lock.acquire(blocking=False):
             self._drop_credential()
+            self._lock.release()
 
     def _good(self, key: object) -> Any:
         token = self._tokens.get(key)
@@ -106,16 +102,16 @@ class Login:
     def _share_failure_since(self, seen: int) -> None:
         """Fail as the login did that this thread has been waiting for."""
         if self._failure is not None and self._failure[0] > seen:
-            raise again(self._failure[1])
+            raise _again(self._failure[1])
 
     def _log_in(self, scopes: tuple[str, ...], options: Mapping[str, Any]) -> Any:
         failure: BackendError | ConfigurationError
         self._watch.trouble = None
         try:
             if self._credential is None:
-                with _silence():
+                with silence():
                     self._credential = self._make(self._watch)
-            with _silence():  # once more, for the loggers that are new
+            with silence():  # once more, for the loggers that are new
                 return self._credential.get_token(*scopes, **options)
         except ConfigurationError as error:
             failure = error
@@ -147,7 +143,7 @@ def default_credential(authority: str | None, watch: Watch, options: Mapping[str
         from azure.identity import DefaultAzureCredential
     watch.over(transport(**options))
     chosen = {"authority": authority} if authority else {}
-    return DefaultAzureCredential(transport=watch, retry_total=0, **chosen, **_left_out(), **options)
+    return DefaultAzureCredential(**{"retry_total": 0, **chosen, **_left_out(), **options, "transport": watch})
 
 
 def _left_out() -> dict[str, bool]:
@@ -164,16 +160,11 @@ def _left_out() -> dict[str, bool]:
     }
 
 
-def again(error: BackendError | ConfigurationError) -> BackendError | ConfigurationError:
+def _again(error: BackendError | ConfigurationError) -> BackendError | ConfigurationError:
     """The same error for another thread: raised twice, one error would gather both threads' tracebacks."""
     if isinstance(error, BackendError):
         return type(error)(error.args[0], hint=error.hint, retry_after=error.retry_after)
     return error.with_traceback(None)
-
-
-def _silence() -> AbstractContextManager[None]:
-    """Keep the SDK from logging, over several lines, what it raises as well, and we tell in one."""
-    return quiet(*LOGGERS, below=logging.CRITICAL)
 
 
 def _meaning(error: Exception, watch: Watch, credential: object) -> BackendError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from secretsource.errors import InvalidRef
@@ -52,21 +53,29 @@ class Place:
         name: The secret's name.
         version: The version that is asked for, or an empty string for the newest.
         scope: What a token has to be for, where the host's name tells that; else the vault has to be asked.
-        login: The host that logs in, or None where azure-identity's `AZURE_AUTHORITY_HOST` says so.
+        login: The host that logs in.
+        chosen: Whether `cloud=` says which one that is.
     """
 
     host: str
     name: str
     version: str
     scope: str | None
-    login: str | None
+    login: str
+    chosen: bool
 
     @property
     def path(self) -> str:
         """The secret's address in the vault."""
         return f"/secrets/{self.name}/{self.version}"
 
+    @property
+    def authority(self) -> str | None:
+        """The host that logs in, or None where azure-identity's `AZURE_AUTHORITY_HOST` names it."""
+        return None if os.environ.get("AZURE_AUTHORITY_HOST") and not self.chosen else self.login
 
+
+@lru_cache(maxsize=1024)
 def place_of(ref: Ref) -> Place:
     """Where a ref leads.
 
@@ -82,8 +91,8 @@ def place_of(ref: Ref) -> Place:
     if version and not _VERSION.fullmatch(version):
         msg = f"{ref}: a version of a Key Vault secret is letters and digits"
         raise InvalidRef(msg)
-    login = asked.login if asked else None if os.environ.get("AZURE_AUTHORITY_HOST") else (known or PUBLIC).login
-    return Place(host, name.replace("_", "-"), version, known.scope if known else None, login)
+    login = (asked or known or PUBLIC).login
+    return Place(host, name.replace("_", "-"), version, known.scope if known else None, login, asked is not None)
 
 
 def _cloud_called(name: str) -> Cloud:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from http import HTTPStatus
 from types import SimpleNamespace
@@ -11,9 +12,11 @@ from urllib.parse import urlsplit
 from secretsource.backend import needs_extra
 from secretsource.document import MAX_BYTES
 from secretsource.errors import InvalidSecret, Unavailable
+from secretsource.redaction import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from contextlib import AbstractContextManager
 
 CONNECT: Final = 2.0  # seconds
 READ: Final = 5.0  # seconds
@@ -24,6 +27,11 @@ _CHUNK: Final = 65536  # bytes
 _HOSTS: Final = 4  # that one transport speaks to
 _TRANSIENT: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _IMDS: Final = "169.254.169.254"
+
+
+def silence() -> AbstractContextManager[None]:
+    """Keep the SDK's logs to ourselves: wire logs, and warnings of what it raises as well and we tell in one line."""
+    return quiet("azure", "msal", "urllib3", below=logging.CRITICAL)
 
 
 def transport(**options: Any) -> Any:
@@ -89,7 +97,7 @@ class Straight:
             request.method,
             f"{url.path}?{url.query}",
             headers=dict(request.headers),
-            timeout=Timeout(connection_timeout, read_timeout),
+            timeout=Timeout(connect=connection_timeout, read=read_timeout),
             retries=False,
             redirect=False,
             preload_content=False,
@@ -106,6 +114,7 @@ class Answer:
 
     def __init__(self, raw: Any, request: Any) -> None:
         self._raw = raw
+        self._body: bytes | None = None
         self.request = request
         self.status_code: int = raw.status
         self.headers: Mapping[str, str] = raw.headers
@@ -117,6 +126,11 @@ class Answer:
             InvalidSecret: It is larger than any secret.
             Unavailable: It ended too early, or does not come.
         """
+        if self._body is None:
+            self._body = self._read()
+        return self._body
+
+    def _read(self) -> bytes:
         from urllib3.exceptions import HTTPError
 
         body = bytearray()
@@ -214,6 +228,7 @@ class TokenAhead:
         response = self.next.send(request)
         if response.http_response.status_code == HTTPStatus.UNAUTHORIZED and "Authorization" in headers:
             self._login.refuse(headers["Authorization"].removeprefix("Bearer "))
+            response.http_response.body()  # read, it frees the connection for the second try
         return response
 
 

@@ -116,15 +116,14 @@ class PerProcess(Generic[K, V]):
 
         A `make` that hangs holds up nobody who wants another key.
         """
-        try:
+        if key in self._made:
             return self._made[key]
-        except KeyError:
-            with self._lock:
-                making = self._making.setdefault(key, threading.Lock())
-            with making:
-                if key not in self._made:
-                    self._made[key] = make()
-                return self._made[key]
+        with self._lock:
+            making = self._making.setdefault(key, threading.Lock())
+        with making:
+            if key not in self._made:
+                self._made[key] = make()
+            return self._made[key]
 
     def drop(self, key: K, thing: V | None = None) -> None:
         """Forget the thing for this key (only if it still is `thing`, where one is given)."""

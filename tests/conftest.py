@@ -26,6 +26,7 @@ pytest_plugins = [  # a line for each module in tests/servers that has fixtures
     "tests.servers.gcpsm",
     "tests.servers.openbao",
     "tests.servers.vaultfront",
+    "tests.commandline",
     "tests.files",
 ]
 

@@ -1,0 +1,81 @@
+"""Values and tables on stdout."""
+
+from __future__ import annotations
+
+import os
+import sys
+from base64 import b64encode
+from collections.abc import Mapping
+from shutil import get_terminal_size
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from secretsource.document import dump_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_KEPT: Final = "\n\t"
+_NARROWEST: Final = 40
+
+
+def write(text: str | bytes) -> None:
+    """Write text and a newline to stdout: as it is, but on a terminal with its control characters escaped.
+
+    A pipe gets the very bytes, text as UTF-8.
+    """
+    raw = text if isinstance(text, bytes) else text.encode(errors="surrogateescape")
+    if _is_terminal():
+        click.echo(harmless(raw.decode(errors="backslashreplace")))
+        return
+    sys.stdout.buffer.write(raw + b"\n")
+    sys.stdout.flush()
+
+
+def write_lines(lines: Iterable[str]) -> None:
+    """Write lines that may be coloured: on a terminal they are, unless NO_COLOR says otherwise."""
+    colour = _is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    for line in lines:
+        click.echo(line, color=colour)
+
+
+def room() -> int | None:
+    """How many characters a line of a table may have: what COLUMNS says, or the terminal; on a pipe any number."""
+    if not _is_terminal() and not os.environ.get("COLUMNS"):
+        return None
+    return max(_NARROWEST, get_terminal_size().columns)
+
+
+def _is_terminal() -> bool:
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
+def harmless(text: str) -> str:
+    """The text with the control characters escaped that could steer a terminal."""
+    return "".join(char if char.isprintable() or char in _KEPT else _escaped(char) for char in text)
+
+
+def _escaped(char: str) -> str:
+    return char.encode("unicode_escape").decode()
+
+
+def as_output(value: object) -> str | bytes:
+    """A value as it is printed: text and bytes as they are, None as nothing, anything else as JSON."""
+    if value is None:
+        return ""
+    if isinstance(value, str | bytes):
+        return value
+    return dump_json(jsonable(value))
+
+
+def jsonable(value: object) -> object:
+    """The value as JSON can have it: bytes as text, or as base64 where they are not UTF-8."""
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            return b64encode(value).decode()
+    if isinstance(value, Mapping):
+        return {key: jsonable(inner) for key, inner in value.items()}
+    return [jsonable(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -466,6 +466,20 @@ def test_env_file_and_prefix_can_be_given_when_called(tmp_path: Path, monkeypatc
     assert make(_env_file=(".env", "other.env"), _env_prefix="X_").a == "prefixed"
 
 
+def test_a_file_in_the_config_that_the_chain_has_no_place_for_is_told(tmp_path: Path) -> None:
+    """Instead of being ignored in silence; given by hand, it has its place after the environment."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(env_file=".env", chain=("env://", "memory://one"))
+        a: str = "default"
+
+    (env := tmp_path / "x.env").write_text("A=file\n")
+    make: Any = S
+    with pytest.warns(UserWarning, match="env_file is not read, as the chain has no dotenv:// source"):
+        assert make().a == "default"
+    assert make(_env_file=env).a == "file"
+
+
 def test_an_empty_variable_is_a_value_unless_it_is_to_be_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     """`env_ignore_empty` makes it absent; in a store, empty is a value."""
 

@@ -14,7 +14,7 @@ from secretsource.redaction import remember
 from secretsource.resolver import resolve
 from secretsource.settings.config import load_config
 from secretsource.settings.placement import leaves_at, place_values, supplied
-from secretsource.settings.plan import PRODUCTION, Plan, plan_for, standard_chain
+from secretsource.settings.plan import PRODUCTION, Plan, plan_for, standard_chain, warn_of_ignored
 from secretsource.settings.provenance import Record, searched
 from secretsource.settings.renewal import current_renewal
 from secretsource.settings.scrub import without_input
@@ -60,7 +60,9 @@ class Load:
             ConfigurationError: The declaration makes no sense, or an SDK is missing.
         """
         config = load_config(self.settings_cls)
-        self._plan = plan = plan_for(self.settings_cls, chain)
+        with_dotenv = self._given.get("_env_file") is not None
+        self._plan = plan = plan_for(self.settings_cls, chain, with_dotenv=with_dotenv)
+        warn_of_ignored(self.settings_cls, plan)
         open_leaves = [leaf for leaf in plan.leaves.values() if not state or not supplied(leaf, state)]
         stage = None if self._renewal is None else self._renewal.stage
         self._questions = [plan.question(leaf.path, stage) for leaf in open_leaves]

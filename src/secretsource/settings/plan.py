@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -76,17 +77,20 @@ def leaves_by_path(settings_cls: type[BaseSettings]) -> Mapping[tuple[str, ...],
     return _leaves[settings_cls]
 
 
-def plan_for(settings_cls: type[BaseSettings], chain: object = None) -> Plan:
+def plan_for(settings_cls: type[BaseSettings], chain: object = None, *, with_dotenv: bool = False) -> Plan:
     """The plan of a class, for the profile that is in force.
 
     Args:
         settings_cls: The class.
         chain: A chain in place of the one in its config.
+        with_dotenv: Whether a `.env` has its place in it even if the chain names none (`_env_file=`).
 
     Raises:
         ConfigurationError: A source, a profile or a `From` makes no sense; one line for each that does not.
     """
     profile, texts = chain_in_force(settings_cls, chain)
+    if with_dotenv:
+        texts = _with_dotenv(texts)
     config: Mapping[str, Any] = settings_cls.model_config
     schemes = tuple(own_backends(config))
     leaves = leaves_by_path(settings_cls)
@@ -107,6 +111,14 @@ def chain_in_force(settings_cls: type[BaseSettings], chain: object = None) -> tu
     if replaced:
         return profile, tuple(replaced)
     return profile, _texts(declared[profile] if isinstance(declared, Mapping) else declared)
+
+
+def _with_dotenv(texts: tuple[str, ...]) -> tuple[str, ...]:
+    """The chain with a `.env` after the environment, where BaseSettings has it; as it is where it names one."""
+    if any(text.startswith("dotenv://") for text in texts):
+        return texts
+    place = texts.index("env://") + 1 if "env://" in texts else 0
+    return (*texts[:place], "dotenv://.env", *texts[place:])
 
 
 def standard_chain(settings_cls: type[BaseSettings]) -> tuple[str, ...]:
@@ -153,6 +165,21 @@ def _texts(chain: object) -> tuple[str, ...]:
         return tuple(chain)
     msg = "a chain is a tuple of sources, or a mapping from profile to such tuples"
     raise ConfigurationError(msg)
+
+
+def warn_of_ignored(settings_cls: type[BaseSettings], plan: Plan) -> None:
+    """Say that a file in the config is never read, because no profile's chain has a place for it."""
+    config: Mapping[str, Any] = settings_cls.model_config
+    chain = config.get("chain")
+    if chain is None or (config.get("env_file") is None and config.get("secrets_dir") is None):
+        return
+    declared = [text for texts in (chain.values() if isinstance(chain, Mapping) else [chain]) for text in _texts(texts)]
+    used = {text.partition("://")[0] for text in declared}
+    used |= {step.ref.scheme for steps in plan.steps.values() for step in steps}
+    for key, scheme in (("env_file", "dotenv"), ("secrets_dir", "file")):
+        if config.get(key) is not None and scheme not in used:
+            msg = f"{settings_cls.__name__}: {key} is not read, as the chain has no {scheme}:// source"
+            warnings.warn(msg, UserWarning, stacklevel=2)
 
 
 class _Planner:

@@ -246,7 +246,7 @@ class TestRefusedLogins:
     def test_nothing_at_all(self, azure: AzureCloud, route: str) -> None:
         """Without any credentials the end comes soon, and the hint names what was tried and what to set."""
         azure.proxy.routes[IMDS] = route
-        error = failure(DB)
+        error, _ = fetch(DB, "azure-kv://myvault/other", seconds=4)
         assert isinstance(error, NotAuthenticated)
         hint = error.hint or ""
         tried = ["EnvironmentCredential", "WorkloadIdentityCredential", "ManagedIdentityCredential"]
@@ -366,7 +366,10 @@ class TestOneLogin:
         azure.tokens.revoke()
         answers = fetch(*refs, backend=backend)
         assert [getattr(answer, "raw", answer) for answer in answers] == names
-        assert azure.entra.logins == 2
+        azure.vault.log.clear()
+        azure.vault.put("db", "value", vault="other")
+        assert value("azure-kv://other/db", backend).raw == "value"
+        assert [azure.entra.logins, len(azure.vault.log)] == [2, 1]
 
     def test_a_token_that_is_always_refused_is_given_up(self, azure: AzureCloud) -> None:
         """One new login for all threads, and then the login counts as refused."""

@@ -137,7 +137,8 @@ def default_credential(authority: str | None, watch: Watch, options: Mapping[str
     identity, and last the Azure CLIs, each only if its command is on PATH: what `az login` left on a laptop is found,
     and a server that has no `az` does not wait for one. VS Code, PowerShell, the shared token cache, brokers and the
     browser are left out. With `AZURE_TOKEN_CREDENTIALS` set (`dev`, `prod` or the name of one credential),
-    azure-identity's own choice holds, and nothing is left out here.
+    azure-identity's own choice holds, and nothing is left out here. On a laptop, `AzureCliCredential` there also
+    saves the second in which a managed identity is looked for.
     """
     with needs_extra("azure-kv", "azure"):
         from azure.identity import DefaultAzureCredential

@@ -128,7 +128,7 @@ def test_an_event_loop_goes_on_while_a_call_runs() -> None:
     """And gets its result or its error."""
     release = threading.Event()
 
-    async def both() -> list[object]:
+    async def both() -> tuple[object, object]:
         waiting = asyncio.ensure_future(in_background(lambda: release.wait(10)))
         await asyncio.sleep(0)
         release.set()

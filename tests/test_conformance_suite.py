@@ -313,4 +313,4 @@ def test_importing_the_package_needs_no_pytest() -> None:
     """Helpers for programs under test come without it; the suite alone imports it."""
     code = "import sys, secretsource.testing; print('pytest' in sys.modules, secretsource.testing.__all__)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout == "False ['Ability', 'BackendConformance']\n"
+    assert done.stdout == "False ['Ability', 'BackendConformance', 'Stores', 'override']\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
@@ -12,7 +13,7 @@ from secretsource.errors import ConfigurationError, InvalidRef, MissingExtra, Un
 from secretsource.ref import Ref, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
 ENTRY_POINTS: Final = "secretsource.backends"
 _LOOKS_LIKE: Final = 0.6
@@ -32,6 +33,22 @@ BUILT_IN: Final[Mapping[str, tuple[str, str | None]]] = {
 }
 
 _backends: PerProcess[str, Backend] = PerProcess()
+_stand_in: Callable[[str], Backend | None] | None = None
+
+
+@contextmanager
+def standing_in(choose: Callable[[str], Backend | None]) -> Iterator[None]:
+    """While inside, what `choose` gives for a scheme answers in the place of every other backend. For tests.
+
+    Args:
+        choose: The backend for a scheme, or None where the real one is meant.
+    """
+    global _stand_in  # noqa: PLW0603 - one table for the process, as for real backends
+    before, _stand_in = _stand_in, choose
+    try:
+        yield
+    finally:
+        _stand_in = before
 
 
 def backend_for(scheme: str, own: Mapping[str, Backend] | None = None) -> Backend:
@@ -44,6 +61,8 @@ def backend_for(scheme: str, own: Mapping[str, Backend] | None = None) -> Backen
     Raises:
         UnknownBackend: Nobody answers to it.
     """
+    if _stand_in is not None and (instead := _stand_in(scheme)) is not None:
+        return instead
     if own and scheme in own:
         return own[scheme]
     return _backends.get(scheme, lambda: _make(scheme, own or {}))

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from secretsource.access import CACHE
 from secretsource.clock import Deadline
 from secretsource.concurrency import in_background
 from secretsource.errors import SecretSourceError
+from secretsource.live.callbacks import Callbacks
 from secretsource.live.flight import Flights
 from secretsource.live.refresher import REFRESHER
 from secretsource.live.retry import RetryOn, substitute, substituted
@@ -57,7 +58,7 @@ class Live(Generic[S]):
     def __init__(self, settings_cls: type[S], /, **given: Any) -> None:
         self._settings_cls, self._given = settings_cls, given
         self._policy = load_config(settings_cls).cache
-        self._callbacks: list[Callable[[Change[S]], object]] = []
+        self._callbacks: Callbacks[S] = Callbacks()
         self._state: State[S] = State()
         self._fast: S | None = None
         self._closed = False
@@ -73,6 +74,7 @@ class Live(Generic[S]):
         self._swapping = threading.Lock()
         self._flights: Flights[Change[S] | None] = Flights()
         self._refreshing = False
+        self._callbacks.after_fork()
 
     def _start(self) -> None:
         with self._swapping:
@@ -114,10 +116,10 @@ class Live(Generic[S]):
     def on_change(self, callback: Callable[[Change[S]], object]) -> Callable[[Change[S]], object]:
         """Call back after every change; usable as a decorator.
 
-        It is called in the thread that refreshed, after the new snapshot is in place. An error of it is logged, and
-        harms nobody.
+        It is called in the thread that refreshed, after the new snapshot is in place; while an earlier change is still
+        being told, in that thread, afterwards. An error of it is logged, and harms nobody.
         """
-        self._callbacks.append(callback)
+        self._callbacks.add(callback)
         return callback
 
     def refresh(self, *, force: bool = False) -> Change[S] | None:
@@ -132,7 +134,9 @@ class Live(Generic[S]):
         Raises:
             ResolutionError: A value may no longer be served.
         """
-        change = self._share(force=force)
+        change, mine = self._share(force=force)
+        if mine:
+            self._callbacks.tell()  # when nobody waits for the refresh any more
         if self._state.fatal is not None:
             raise self._state.fatal_error()
         return change
@@ -141,11 +145,8 @@ class Live(Generic[S]):
         """Await `refresh`, which runs in a thread of its own meanwhile."""
         return await in_background(lambda: self.refresh(force=force))
 
-    def _share(self, *, force: bool) -> Change[S] | None:
-        change, mine = self._flights.share(lambda: self._refresh("all" if force else "ahead"), force=force)
-        if change is not None and mine:
-            self._tell(change)  # when nobody waits for it any more: a callback may block, or refresh itself
-        return change
+    def _share(self, *, force: bool) -> tuple[Change[S] | None, bool]:
+        return self._flights.share(lambda: self._refresh("all" if force else "ahead"), force=force)
 
     def _refresh(self, renew: Renew) -> Change[S] | None:
         before = self._state
@@ -155,17 +156,13 @@ class Live(Generic[S]):
                 return None  # closed meanwhile, or another refresh that began later has arrived earlier
             change = after.change_from(self._state)
             self._state = after
-            self.revision += change is not None
             self._set_fast()
+            if change is not None:
+                self.revision += 1
+                self._callbacks.note(change)
+        if change is not None:
+            note_change(change.fields, change.versions)
         return change
-
-    def _tell(self, change: Change[S]) -> None:
-        note_change(change.fields, change.versions)
-        for callback in list(self._callbacks):
-            try:
-                callback(change)
-            except Exception:  # noqa: BLE001 - it is the user's code, and harms nobody
-                _log.exception("an on_change callback failed")
 
     def _load(self, renew: Renew, before: State[S] | None = None, stage: str | None = None) -> State[S]:
         """Make a new state. The first one raises what goes wrong; a later one keeps what the earlier one has."""
@@ -189,11 +186,12 @@ class Live(Generic[S]):
         due = None if self._refreshing else self._state.due
         return None if due is None else max(due, self._not_before)
 
-    def refresh_due(self) -> None:
-        """Refresh what is due, and have the next time noted. For the refresher."""
-        if self._refreshing:
-            return
+    def claim(self) -> None:
+        """It is about to be refreshed, and not due meanwhile. For the refresher."""
         self._refreshing = True
+
+    def refresh_due(self) -> None:
+        """Refresh what is due, and have the next time noted. For the refresher, after `claim`."""
         try:
             self._share(force=False)
         except Exception:  # noqa: BLE001 - it must not end the refresher, nor make it spin
@@ -202,6 +200,12 @@ class Live(Generic[S]):
         finally:
             self._refreshing = False
             REFRESHER.wake()
+        self._callbacks.tell()  # a callback that blocks does not keep the next refresh from being made
+
+    def refresh_now(self) -> None:
+        """Refresh everything; what goes wrong is in `health()`. For tests."""
+        with suppress(SecretSourceError):
+            self.refresh(force=True)
 
     def health(self) -> Health:
         """How it is doing: for a readiness route."""

@@ -21,8 +21,14 @@ class Refreshable(Protocol):
     def due(self) -> float | None:
         """When it wants to be refreshed, by the monotonic clock; None while it is being refreshed."""
 
+    def claim(self) -> None:
+        """It is about to be refreshed, and not due meanwhile."""
+
     def refresh_due(self) -> None:
         """Refresh what is due. Does not raise."""
+
+    def refresh_now(self) -> None:
+        """Refresh everything. Does not raise."""
 
     def after_fork(self) -> None:
         """In a forked child: let go of what another thread of the parent held."""
@@ -83,15 +89,33 @@ class Refresher:
         now = CACHE.clock.monotonic()
         with self._changed:
             ready = [live for live in self._lives if (due := live.due) is not None and due <= now]
-        return [Task(live.refresh_due, name="secretsource-refresh") for live in ready]
+            for live in ready:
+                live.claim()
+        return [task for live in ready if (task := _started(live)) is not None]
+
+    def refresh_all(self) -> None:
+        """Refresh every live object now, for tests; what goes wrong is in their health."""
+        with self._changed:
+            lives = list(self._lives)
+        for live in lives:
+            live.refresh_now()
 
     def after_fork(self) -> None:
         """In a forked child: the thread is gone, so start another if there is anything to look after."""
         lives = list(self._lives)
+        self._lives = weakref.WeakSet()  # the parent may have been in the middle of looking through the other
         self._reset()
         for live in lives:
             live.after_fork()
             self.add(live)
+
+
+def _started(live: Refreshable) -> Task[None] | None:
+    try:
+        return Task(live.refresh_due, name="secretsource-refresh")
+    except RuntimeError:  # there can be no more threads at the moment, which must not end this one
+        live.refresh_due()
+        return None
 
 
 REFRESHER: Final = Refresher()

@@ -1,4 +1,8 @@
-"""What tests need: `BackendConformance`, the suite that every backend passes, and `Ability`."""
+"""What tests need.
+
+`override` and the pytest fixture `secretsource` put a test's own values in the place of all stores;
+`BackendConformance` is the suite that every backend passes.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +13,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from secretsource.testing.conformance import BackendConformance
     from secretsource.testing.harness import Ability
+    from secretsource.testing.stores import Stores, override
 
-__all__ = ["Ability", "BackendConformance"]
+__all__ = ["Ability", "BackendConformance", "Stores", "override"]
 
 if (pytest := sys.modules.get("pytest")) is not None:  # so that a failed assertion of the suite shows what it compared
     pytest.register_assert_rewrite(f"{__name__}.conformance", f"{__name__}.harness")
@@ -21,4 +26,5 @@ def __getattr__(name: str) -> object:
     if name not in __all__:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    return getattr(import_module("secretsource.testing.conformance"), name)
+    home = "stores" if name in ("Stores", "override") else "conformance"
+    return getattr(import_module(f"{__name__}.{home}"), name)

@@ -165,15 +165,10 @@ class Harness(ABC):
 @contextmanager
 def answering(backend: Backend) -> Iterator[None]:
     """While inside, this backend is the one that `secretsource.get` asks for its scheme, with an empty cache."""
-    backends = registry._backends  # noqa: SLF001 - the process's table, which nobody else changes
-    backends.drop(backend.scheme)
-    backends.get(backend.scheme, lambda: backend)
     clear_cache()
-    try:
+    with registry.standing_in({backend.scheme: backend}.get):
         yield
-    finally:
-        backends.drop(backend.scheme)
-        clear_cache()
+    clear_cache()
 
 
 def _judge(backend: Backend, answer: SecretValue | Exception | None, key: str | None) -> Answer:

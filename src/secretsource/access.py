@@ -103,8 +103,9 @@ class Access:
         return {ref: self._seen[key] for ref, key in keys.items()}
 
     def next_action(self) -> float | None:
-        """Seconds until something has to be done about a secret that was looked up, or None where there was none."""
-        return min((self.cache.next_action(key, ttl, self.policy) for key, ttl in self.wanted.items()), default=None)
+        """Seconds until something has to be done about a secret that was looked up; None where none of them is kept."""
+        kept = {key: ttl for key, ttl in self.wanted.items() if ttl is None or ttl > 0}
+        return min((self.cache.next_action(key, ttl, self.policy) for key, ttl in kept.items()), default=None)
 
     def _look_up(self, wanted: Mapping[Key, float | None], deadline: Deadline) -> set[Key]:
         """One lookup of every backend, and the keys that were held back until it is known whether a store is up."""

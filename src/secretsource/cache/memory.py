@@ -221,14 +221,11 @@ class MemoryCache:
             slot = self._slots.get(key)
             if slot is None or slot.entry is None:
                 return policy.lifetime(0.5, ttl)
-            entry, now = slot.entry, self.clock.monotonic()
-            age = entry.age(self.clock)
-            if entry.value is None:
-                return max(0.0, policy.lifetime(entry.draw, ttl) - age)
-            due = entry.renew_after(policy, ttl) - age
-            if due <= 0 and (until := max(slot.backoff.until, self._store(key).until)) > now:
-                due = until - now
-            return max(0.0, min(due, entry.usable_for(policy) - age))
+            entry, age = slot.entry, slot.entry.age(self.clock)
+            due, end = entry.renew_after(policy, ttl) - age, entry.usable_for(policy) - age
+            if due <= 0:
+                due = max(slot.backoff.until, self._store(key).until) - self.clock.monotonic()
+            return max(0.0, min(due, end) if end > 0 else due)
 
     def clear(self) -> None:
         """Forget every value, those on their way included, and every failure."""

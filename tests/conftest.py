@@ -25,6 +25,7 @@ pytest_plugins = [  # a line for each module in tests/servers that has fixtures
     "tests.servers.keyrings",
     "tests.servers.gcpsm",
     "tests.servers.openbao",
+    "tests.servers.postgres",
     "tests.servers.vaultfront",
     "tests.commandline",
     "tests.files",

@@ -113,6 +113,7 @@ def test_the_json_is_complete_and_stable(shop: Shop) -> None:
         "age": 0.0,
         "expires": None,
         "cached": False,
+        "content_type": None,
         "trail": [
             {"ref": "env://SHOP_KEY", "outcome": "MISSING", "milliseconds": 0.0, "detail": None},
             {"ref": "memory://shop#key", "outcome": "FOUND", "milliseconds": 0.0, "detail": None},

@@ -50,6 +50,7 @@ class SecretValue:
         expires: When the store says that it ends (aware datetime); it is information, and stops nothing.
         lease: The lease that came with it.
         warning: Something worth telling about a value that is good all the same ("expired on 2026-01-31").
+        content_type: What the store says that the value is, such as `application/x-pem-file`.
     """
 
     raw: str | bytes | Mapping[str, Any]
@@ -58,6 +59,7 @@ class SecretValue:
     expires: datetime | None = None
     lease: Lease | None = None
     warning: str | None = None
+    content_type: str | None = None
 
     def __repr__(self) -> str:
         return f"SecretValue({MASK!r}, version={self.version!r})"

@@ -32,6 +32,7 @@ class Resolution:
         age: Seconds since it was fetched from its store; None for what did not come from one.
         expires: When the store says that it ends.
         cached: Whether it was in the cache, so that the store was not asked this time.
+        content_type: What the store says that the value is.
         trail: What was tried, in the order of the chain; the one that answered is the last.
     """
 
@@ -44,6 +45,7 @@ class Resolution:
     age: float | None = None
     expires: datetime | None = None
     cached: bool = False
+    content_type: str | None = None
     trail: tuple[Attempt, ...] = ()
 
     @property

@@ -33,6 +33,7 @@ class _Origin(NamedTuple):
     expires: datetime | None = None
     fetched: float | None = None
     cached: bool = False
+    content_type: str | None = None
 
 
 class Record:
@@ -91,6 +92,7 @@ class Record:
             age=None if origin.fetched is None else max(0.0, time.time() - origin.fetched),
             expires=origin.expires,
             cached=origin.cached,
+            content_type=origin.content_type,
             trail=tuple(origin.trail),
         )
 
@@ -126,6 +128,7 @@ def _origin(question: Question) -> _Origin:
         value.expires or _lease_end(entry),
         entry.wall,
         answer.cached,
+        value.content_type,
     )
 
 

@@ -183,7 +183,9 @@ def _value(body: bytes, place: Place, now: float) -> SecretValue:
         warning = f"expired on {expires:%Y-%m-%d}"
     elif starts and starts.timestamp() > now:
         warning = f"not valid before {starts:%Y-%m-%d}"
-    return SecretValue(value, version, times.get("created"), expires, warning=warning)
+    given = bundle.get("contentType")
+    content_type = given if isinstance(given, str) else None
+    return SecretValue(value, version, times.get("created"), expires, warning=warning, content_type=content_type)
 
 
 def _time(seconds: object) -> datetime | None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -81,6 +79,9 @@ def _texts_in(value: object) -> Iterator[str]:
 
 def _forms(text: str) -> Iterator[str]:
     """The ways in which a value shows up in logs: as it is, in a `repr`, in JSON, in a URL, in base64 and in hex."""
+    import base64
+    from urllib.parse import quote
+
     yield text
     yield repr(text)[1:-1]
     yield repr(text.encode(errors="surrogatepass"))[2:-1]

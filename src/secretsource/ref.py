@@ -7,7 +7,6 @@ Percent-encoding is allowed, an ARN is taken literally, credentials are refused.
 
 from __future__ import annotations
 
-import difflib
 import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, NoReturn
@@ -168,6 +167,8 @@ def _refuse_mistyped(scheme: str, schemes: Collection[str]) -> None:
 
 def did_you_mean(word: str, known: Collection[str], cutoff: float = _TOO_CLOSE) -> str:
     """The end of an error text that offers the nearest known word, or an empty string."""
+    import difflib
+
     close = difflib.get_close_matches(word, known, 1, cutoff)
     return f"; did you mean {close[0]!r}?" if close else ""
 

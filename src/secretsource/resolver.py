@@ -7,7 +7,6 @@ the same time, and what is wanted twice is read once. Only a question that heard
 
 from __future__ import annotations
 
-from base64 import b64decode
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
@@ -225,6 +224,8 @@ def _decoded(ref: Ref, value: object) -> object:
     """Undo what the option `encoding` says was done to the value."""
     if "encoding" not in ref.options:
         return value
+    from base64 import b64decode
+
     decoded = None
     with suppress(ValueError):  # its context may hold the value: it ends here
         decoded = b64decode(value, validate=True) if isinstance(value, str | bytes) else None

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from base64 import b64encode
 from collections.abc import Mapping
-from shutil import get_terminal_size
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -44,6 +42,8 @@ def room() -> int | None:
     """How many characters a line of a table may have: what COLUMNS says, or the terminal; on a pipe any number."""
     if not _is_terminal() and not os.environ.get("COLUMNS"):
         return None
+    from shutil import get_terminal_size
+
     return max(_NARROWEST, get_terminal_size().columns)
 
 
@@ -75,6 +75,8 @@ def jsonable(value: object) -> object:
         try:
             return value.decode()
         except UnicodeDecodeError:
+            from base64 import b64encode
+
             return b64encode(value).decode()
     if isinstance(value, Mapping):
         return {key: jsonable(inner) for key, inner in value.items()}

@@ -3,5 +3,6 @@
 from secretsource.cache.entry import Entry, Failure, Key, Reply
 from secretsource.cache.memory import MemoryCache, Pending, Renew
 from secretsource.cache.policy import CachePolicy
+from secretsource.cache.slot import KEEPS
 
-__all__ = ["CachePolicy", "Entry", "Failure", "Key", "MemoryCache", "Pending", "Renew", "Reply"]
+__all__ = ["KEEPS", "CachePolicy", "Entry", "Failure", "Key", "MemoryCache", "Pending", "Renew", "Reply"]

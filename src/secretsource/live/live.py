@@ -166,7 +166,9 @@ class Live(Generic[S]):
 
     def _load(self, renew: Renew, before: State[S] | None = None, stage: str | None = None) -> State[S]:
         """Make a new state. The first one raises what goes wrong; a later one keeps what the earlier one has."""
-        renewal = Renewal(renew, {} if before is None else before.answers, stage)
+        renewal = Renewal(
+            renew, {} if before is None else before.answers, stage, before is None or before.fatal is None
+        )
         started, wall = CACHE.clock.monotonic(), CACHE.clock.time()
         token = current_renewal.set(renewal)
         snapshot, problem = None, None

@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from secretsource.cache import Failure
+from secretsource.cache import KEEPS, Failure
 from secretsource.errors import Outcome
 from secretsource.question import Answer
 
@@ -34,6 +34,7 @@ class Renewal:
         renew: What to ask the stores for.
         stage: The AWS stage to read instead of the current one, or None.
         before: The answers that the present settings were made of.
+        served: Whether these may still be served: none was denied or has become too old.
         answers: The answers that the new ones were made of.
         stale: Why a field has kept its value, by path.
         access: How the stores were reached.
@@ -42,6 +43,7 @@ class Renewal:
     renew: Renew
     before: Mapping[Path, Answer] = field(default_factory=dict)
     stage: str | None = None
+    served: bool = True
     answers: dict[Path, Answer] = field(default_factory=dict)
     stale: dict[Path, Failure] = field(default_factory=dict)
     access: Access | None = None
@@ -72,7 +74,14 @@ class Renewal:
         if new.outcome in (Outcome.FOUND, Outcome.MISSING):
             return None
         elsewhere = new.ref is not None and _document(old) != new.ref.document
-        return Failure(new.outcome, new.detail or "no reason given", new.hint) if elsewhere else None
+        keeps = elsewhere or (new.outcome in KEEPS and self._may_serve_on(old))
+        return Failure(new.outcome, new.detail or "no reason given", new.hint) if keeps else None
+
+    def _may_serve_on(self, old: Answer) -> bool:
+        """Whether a value may outlast an outage also where the cache does not hold it, as with `ttl=0`."""
+        if not self.served or old.entry is None or self.access is None:
+            return False
+        return old.entry.age(self.access.cache.clock) < old.entry.usable_for(self.access.policy)
 
     def _note(self, questions: Iterable[Question]) -> None:
         for question in questions:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import os
 import random
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Final, Literal
 
 from secretsource.backend import Backend, Leasing, SecretValue
 from secretsource.cache import CachePolicy, Entry, Failure, Key, MemoryCache, Renew, Reply
 from secretsource.clock import Deadline
-from secretsource.concurrency import Task
 from secretsource.document import check_size
 from secretsource.errors import BackendError, ConfigurationError, InvalidSecret, Outcome
+from secretsource.leases import prolong_leases, revoke_leases, tend
 from secretsource.registry import backend_for, check_options
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
-    from secretsource.backend import Lease
     from secretsource.cache import Pending
     from secretsource.question import Names
     from secretsource.ref import Ref
@@ -30,7 +28,6 @@ CACHE: Final = MemoryCache()
 os.register_at_fork(after_in_child=CACHE.after_fork)
 
 _AT_ONCE: Final = 60.0  # seconds; a local backend needs no time, and gets a deadline only because the contract has one
-_WORTH_KEEPING: Final = 0.5  # a renewal that brings less of the first span runs into the maximum TTL: issue it anew
 _CARRY_HOME: Final = 0.1  # seconds kept back from a backend's deadline, so that its partial results still arrive
 _SECOND_TRY_AFTER: Final = (0.1, 0.5)  # seconds, drawn evenly: many clients must not come back at the same moment
 
@@ -97,15 +94,20 @@ class Access:
                 wanted[key] = _shorter(wanted.get(key), ttl_of(ref))
         self.wanted.update(wanted)
         if self.renew == "ahead":
-            self._prolong_leases(wanted, deadline)
+            prolong_leases(self._lessors(wanted), self.cache, self.policy, deadline)
         if held := self._look_up(wanted, deadline):
             self._look_up({key: wanted[key] for key in held}, deadline)
         return {ref: self._seen[key] for ref, key in keys.items()}
 
     def next_action(self) -> float | None:
-        """Seconds until something has to be done about a secret that was looked up; None where none of them is kept."""
+        """Seconds until something has to be done about a secret that was looked up, or a login; None for never.
+
+        What a backend has to do about its logins now is done.
+        """
         kept = {key: ttl for key, ttl in self.wanted.items() if ttl is None or ttl > 0}
-        return min((self.cache.next_action(key, ttl, self.policy) for key, ttl in kept.items()), default=None)
+        times = [self.cache.next_action(key, ttl, self.policy) for key, ttl in kept.items()]
+        backends = {id(backend): backend for key in self.wanted if (backend := self.backend(key.document.scheme))}
+        return min([*times, *tend(backends.values(), self.cache.clock)], default=None)
 
     def _look_up(self, wanted: Mapping[Key, float | None], deadline: Deadline) -> set[Key]:
         """One lookup of every backend, and the keys that were held back until it is known whether a store is up."""
@@ -117,25 +119,15 @@ class Access:
                 self._seen[key] = reply
         return {key for group in pending for key in group.held}
 
-    def _prolong_leases(self, wanted: Iterable[Key], deadline: Deadline) -> None:
-        """Renew the leases that are past two thirds; one that cannot be prolonged is then issued anew."""
-        for key in wanted:
-            entry, backend = self.cache.entry(key), self.backend(key.document.scheme)
-            if entry is None or entry.lease is None or not entry.lease.renewable or not isinstance(backend, Leasing):
-                continue
-            if entry.age(self.cache.clock) >= entry.renew_after(self.policy):
-                renewed = _renew_lease(backend, key.document, entry.lease, deadline)
-                if renewed is not None and renewed.seconds >= entry.first_lease * _WORTH_KEEPING:
-                    entry.renewed(renewed, self.cache.clock)
+    def revoke_leases(self, in_use: Container[Key], deadline: Deadline) -> None:
+        """Give back the leases of what was looked up, but for what is in use elsewhere."""
+        given_up = [key for key in self.wanted if key not in in_use]
+        revoke_leases(self._lessors(given_up), self.cache, deadline)
 
-    def revoke_leases(self, deadline: Deadline) -> None:
-        """Give back the leases of what was looked up, and forget the values that came with them."""
-        for key in self.wanted:
-            entry, backend = self.cache.entry(key), self.backend(key.document.scheme)
-            if entry is not None and entry.lease is not None and isinstance(backend, Leasing):
-                lease = entry.lease
-                Task(partial(backend.revoke_lease, key.document, lease, deadline)).wait(deadline.remaining())
-                self.cache.drop(key)
+    def _lessors(self, keys: Iterable[Key]) -> dict[Key, Backend]:
+        """Those of these secrets whose backends hand out leases."""
+        backends = {key: self.backend(key.document.scheme) for key in keys}
+        return {key: backend for key, backend in backends.items() if isinstance(backend, Leasing)}
 
     def _key(self, ref: Ref) -> Key:
         backend = self.backend(ref.scheme)
@@ -151,12 +143,6 @@ class Access:
             return {key: results[key.document] for key in keys}
 
         return self.cache.begin(wanted, load, deadline, self.policy, self.renew)
-
-
-def _renew_lease(backend: Leasing, ref: Ref, lease: Lease, deadline: Deadline) -> Lease | None:
-    """The prolonged lease, or None: whatever the reason, the secret is then read anew, which tells the rest."""
-    task = Task(partial(backend.renew_lease, ref, lease, deadline))
-    return task.result() if task.wait(deadline.remaining()) and task.error is None else None
 
 
 def _shorter(one: float | None, other: float | None) -> float | None:

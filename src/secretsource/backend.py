@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from secretsource.clock import Deadline
     from secretsource.ref import Ref
 
-__all__ = ["Advice", "Backend", "Lease", "Leasing", "Outcome", "SecretValue", "needs_extra"]
+__all__ = ["Advice", "Backend", "Lease", "Leasing", "Outcome", "SecretValue", "Upkeep", "needs_extra"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +158,24 @@ class Leasing(ABC):
 
         Raises:
             Exception: The store refused, or could not be reached.
+        """
+
+
+class Upkeep(ABC):
+    """What a driver adds to `Backend` where its login ends by itself, and can be prolonged.
+
+    A login that can only be made anew needs none of it: that is done with the next read.
+    """
+
+    @abstractmethod
+    def upkeep(self, deadline: Deadline) -> float | None:
+        """Prolong the logins that are due for it. Live objects call it, after a load and when its time has come.
+
+        Returns:
+            Seconds until it wants to be called again, at the latest; None for never.
+
+        Raises:
+            Exception: It did not work; it is called again soon.
         """
 
 

@@ -31,6 +31,10 @@ class Backoff:
         self.failures = min(self.failures + 1, 16)
         self.until = clock.monotonic() + max(wait, min(retry_after or 0.0, LONGEST))
 
+    def hurry(self, clock: Clock, seconds: float) -> None:
+        """Wait no longer than so many seconds from now: something ends soon."""
+        self.until = min(self.until, clock.monotonic() + seconds)
+
     def reset(self) -> None:
         """Note that it works again."""
         self.failures, self.until = 0, 0.0

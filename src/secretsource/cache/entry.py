@@ -21,8 +21,15 @@ LAST_OF_LEASE: Final = 0.1
 """The part of a lease that is not handed to a new load: it would end soon after."""
 RENEW_LEASE_AT: Final = 2 / 3
 """The part of a lease after which it is renewed."""
+RETRY_LEASE_WITHIN: Final = 1 / 3
+"""The part of what remains of a lease after which getting a new one is tried again, at the latest."""
+WORTH_PROLONGING: Final = 0.5
+"""A renewal that brings less than this part of the first span runs into the maximum TTL: the secret is issued anew."""
 AHEAD: Final = 0.02
 """The part of its lifetime that a value is renewed ahead of its end, at most 5 seconds."""
+
+
+_A_MOMENT: Final = 0.001  # seconds; a lease of none would count as no lease
 
 
 class Key(NamedTuple):
@@ -51,6 +58,10 @@ class Entry:
     draw: float = field(default_factory=random.random)
     first_lease: float = 0.0
     """Seconds of its lease when it was issued."""
+    spent: bool = False
+    """Its lease cannot be prolonged (any more)."""
+    inherited: bool = False
+    """A parent process read it, and it is the parent's to give its lease back."""
     previous: Entry | None = None
     """The value before this one, until this one has proved usable."""
     _document: Any = None
@@ -81,7 +92,7 @@ class Entry:
     def renew_after(self, policy: CachePolicy, ttl: float | None = None) -> float:
         """Seconds after which it is renewed ahead of its end, so that readers need not wait."""
         if self.lease is not None:
-            return self.lease.seconds * RENEW_LEASE_AT
+            return 0.0 if self.spent else self.lease.seconds * RENEW_LEASE_AT
         lifetime = policy.lifetime(self.draw, ttl)
         return lifetime - min(lifetime * AHEAD, 5.0)
 
@@ -105,11 +116,26 @@ class Entry:
             self._document = parse_json(raw) if isinstance(raw, str | bytes) else raw
         return self._document
 
-    def renewed(self, lease: Lease, clock: Clock) -> None:
-        """Its lease was prolonged: it counts from now."""
+    def remaining(self, clock: Clock, policy: CachePolicy) -> float:
+        """Seconds for which it may still be served while no newer one can be had."""
+        return self.usable_for(policy) - self.age(clock)
+
+    def lease_over(self, clock: Clock) -> bool:
+        """Whether it came with a lease that has ended."""
+        return self.lease is not None and self.age(clock) >= self.lease.seconds
+
+    def wants_prolonging(self, clock: Clock, policy: CachePolicy) -> bool:
+        """Whether its lease may be prolonged, and ought to be now."""
+        if self.lease is None or not self.lease.renewable or self.spent:
+            return False
+        return self.renew_after(policy) <= self.age(clock) < self.lease.seconds
+
+    def prolong(self, lease: Lease, monotonic: float, wall: float) -> None:
+        """Its lease was renewed, and counts from the moment given by both clocks."""
         if self.value is not None:
-            self.value = replace(self.value, lease=lease)
-            self.monotonic, self.wall = clock.monotonic(), clock.time()
+            self.spent = lease.seconds < self.first_lease * WORTH_PROLONGING
+            lease = replace(lease, seconds=max(lease.seconds, _A_MOMENT))
+            self.monotonic, self.wall, self.value = monotonic, wall, replace(self.value, lease=lease)
 
     def goes_back_from(self, older: Entry) -> bool:
         """Whether a counted version is lower than one that was seen before, and not because it was made anew."""

@@ -17,8 +17,9 @@ from secretsource.concurrency import Task
 from secretsource.errors import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
+    from secretsource.backend import Lease
     from secretsource.cache.policy import CachePolicy
 
     Load = Callable[[Sequence[Key]], Mapping[Key, "Entry | Failure"]]
@@ -76,6 +77,9 @@ class MemoryCache:
         self._lock = threading.Lock()
         self._flights: dict[Key, _Flight] = {}
         self._generation = 0
+        for slot in self._slots.values():
+            if slot.entry is not None:
+                slot.entry.inherited = True
 
     def begin(
         self,
@@ -122,7 +126,7 @@ class MemoryCache:
                 pending.replies[key] = Reply(entry, cached=True)
             elif (usable := slot.usable(self.clock, pending.policy)) is not None:
                 store = self._store(key)
-                if slot.backoff.holds(self.clock) or store.holds(self.clock) or store in probed:
+                if self._rests(key, slot) or store in probed:
                     pending.replies[key] = Reply(usable, cached=True, setback=slot.setback or _NO_ANSWER)
                     pending.held |= {key} if store in probed else set()
                 elif store.failures:
@@ -161,13 +165,16 @@ class MemoryCache:
         for key, result in results.items():
             by_store.setdefault(self._store(key), []).append(result)
         for store, said in by_store.items():
-            self._judge(store, said)
+            self._judge(store, said, policy)
         self.revision += 1
 
-    def _judge(self, store: Backoff, said: Sequence[Entry | Failure]) -> None:
+    def _judge(self, store: Backoff, said: Sequence[Entry | Failure], policy: CachePolicy) -> None:
         """A store is down when nothing that it was asked for could be had; one answer, of any kind, and it is up."""
         if all(isinstance(result, Failure) and result.outcome is Outcome.UNAVAILABLE for result in said):
             store.fail(self.clock)
+            for key, slot in self._slots.items():
+                if self._store(key) is store and slot.usable(self.clock, policy):
+                    slot.hurry(store, self.clock, policy)
         elif store.failures:
             store.reset()
             for key, slot in self._slots.items():
@@ -203,6 +210,30 @@ class MemoryCache:
             if isinstance(result, Entry):
                 return Reply(kept, milliseconds, setback=slot.setback)
             return Reply(kept, milliseconds, setback=result) if result.outcome in KEEPS else Reply(result, milliseconds)
+
+    def leases_due(self, keys: Iterable[Key], policy: CachePolicy) -> dict[Key, Entry]:
+        """The entries whose leases ought to be prolonged now; not those of a store that is given a rest."""
+        with self._lock:
+            slots = {key: slot for key in keys if (slot := self._slots.get(key)) is not None}
+            resting = {key for key, slot in slots.items() if self._rests(key, slot)}
+            entries = {key: slot.entry for key, slot in slots.items() if slot.entry and key not in resting}
+            return {key: entry for key, entry in entries.items() if entry.wants_prolonging(self.clock, policy)}
+
+    def _rests(self, key: Key, slot: Slot) -> bool:
+        return slot.backoff.holds(self.clock) or self._store(key).holds(self.clock)
+
+    def prolong(self, key: Key, entry: Entry, lease: Lease | None, monotonic: float, wall: float) -> None:
+        """Note that a lease was renewed at a moment, given by both clocks; or, without one, that it cannot be."""
+        with self._lock:
+            slot = self._slots.get(key)
+            if slot is None or slot.entry is not entry:
+                return  # a newer one has come meanwhile
+            if lease is None:
+                entry.spent = True
+            else:
+                slot.prolong(lease, monotonic, wall)
+            self._stores.pop((key.origin, key.identity), None)  # it answers
+            self.revision += 1
 
     def entry(self, key: Key) -> Entry | None:
         """What is there for a key, fresh or not."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from secretsource.cache.backoff import Backoff
-from secretsource.cache.entry import Entry, Failure
+from secretsource.cache.entry import RETRY_LEASE_WITHIN, Entry, Failure
 from secretsource.errors import Outcome
 
 if TYPE_CHECKING:
+    from secretsource.backend import Lease
     from secretsource.cache.policy import CachePolicy
     from secretsource.clock import Clock
 
@@ -42,18 +43,32 @@ class Slot:
     def take(self, result: Entry | Failure, clock: Clock, policy: CachePolicy) -> None:
         """Take in what the store said."""
         if isinstance(result, Failure):
-            self._fail(result, clock)
+            self._fail(result, clock, policy)
         elif result.value is None and self.entry is not None and self.entry.value is not None:
             self._miss(result, clock, policy)
         else:
             self._replace(result)
 
-    def _fail(self, failure: Failure, clock: Clock) -> None:
+    def hurry(self, backoff: Backoff, clock: Clock, policy: CachePolicy) -> None:
+        """Where there is a lease, shorten a wait, so that there are more tries before its end."""
+        if self.entry is not None and self.entry.lease is not None:
+            backoff.hurry(clock, max(0.0, self.entry.remaining(clock, policy)) * RETRY_LEASE_WITHIN)
+
+    def _fail(self, failure: Failure, clock: Clock, policy: CachePolicy) -> None:
         self.setback = failure
         if failure.outcome in KEEPS:
             self.backoff.fail(clock, failure.retry_after)
+            if self.usable(clock, policy):
+                self.hurry(self.backoff, clock, policy)
         else:
             self.entry = None
+            self.backoff.reset()
+
+    def prolong(self, lease: Lease, monotonic: float, wall: float) -> None:
+        """Take in that its lease was renewed at that moment."""
+        if self.entry is not None:
+            self.entry.prolong(lease, monotonic, wall)
+            self.setback, self.missing_since = None, None
             self.backoff.reset()
 
     def _miss(self, result: Entry, clock: Clock, policy: CachePolicy) -> None:

@@ -23,9 +23,9 @@ from secretsource.settings.renewal import Renewal, current_renewal
 from secretsource.telemetry import note_change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
-    from secretsource.cache import Renew
+    from secretsource.cache import Key, Renew
     from secretsource.live.report import Change, Health
 
 S = TypeVar("S", bound=Settings)
@@ -85,7 +85,7 @@ class Live(Generic[S]):
 
     def _set_fast(self) -> None:
         """What most reads get at once: the snapshot, unless there is anything to think about first."""
-        usable = self._state.fatal is None and not self._stand_ins
+        usable = self._state.fatal is None and not self._state.leased and not self._stand_ins
         self._fast = self._state.snapshot if usable else None
 
     @property
@@ -108,6 +108,8 @@ class Live(Generic[S]):
         state = self._state
         if state.fatal is not None:
             raise state.fatal_error()
+        if (over := state.lease_over(CACHE.clock)) is not None:
+            raise over
         if state.snapshot is None:
             msg = "this Live is closed"
             raise SecretSourceError(msg)
@@ -152,8 +154,11 @@ class Live(Generic[S]):
         before = self._state
         after = self._load(renew, before)
         with self._swapping:
-            if self._closed or after.started < self._state.started:
-                return None  # closed meanwhile, or another refresh that began later has arrived earlier
+            if after.started < self._state.started:
+                return None  # another refresh that began later has arrived earlier
+            if self._closed:
+                self._give_back(after)
+                return None
             change = after.change_from(self._state)
             self._state = after
             self._set_fast()
@@ -251,8 +256,18 @@ class Live(Generic[S]):
         with self._swapping:
             state, self._state = self._state, State()
             self._fast, self._closed = None, True
+        self._give_back(state)
+
+    def _give_back(self, state: State[S]) -> None:
+        """Give back the leases of what no other live object uses."""
         if state.access is not None:
-            state.access.revoke_leases(Deadline(_REVOKE_WITHIN, CACHE.clock))
+            state.access.revoke_leases(REFRESHER.secrets(), Deadline(_REVOKE_WITHIN, CACHE.clock))
+
+    @property
+    def secrets(self) -> Collection[Key]:
+        """The secrets that it reads. For the refresher."""
+        access = self._state.access
+        return () if access is None else access.wanted.keys()
 
     def __enter__(self) -> Self:
         return self

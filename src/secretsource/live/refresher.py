@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import threading
 import weakref
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from secretsource.access import CACHE
 from secretsource.concurrency import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from secretsource.cache import Key
 
 _LONGEST_SLEEP: Final = 3_600.0
 """Seconds. A wall clock that is set, or a machine that was suspended, is noticed at the latest after this."""
@@ -20,6 +25,10 @@ class Refreshable(Protocol):
     @property
     def due(self) -> float | None:
         """When it wants to be refreshed, by the monotonic clock; None while it is being refreshed."""
+
+    @property
+    def secrets(self) -> Collection[Key]:
+        """The secrets that it reads."""
 
     def claim(self) -> None:
         """It is about to be refreshed, and not due meanwhile."""
@@ -62,6 +71,11 @@ class Refresher:
         """Look after it no more."""
         with self._changed:
             self._lives.discard(live)
+
+    def secrets(self) -> set[Key]:
+        """The secrets that any live object reads."""
+        with self._changed:
+            return {key for live in self._lives for key in live.secrets}
 
     def wake(self) -> None:
         """Look again at what is due: a live object has new times."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from pydantic import ValidationError
 
-from secretsource.errors import Outcome, ResolutionError, SecretSourceError
+from secretsource.errors import Outcome, Problem, ResolutionError, SecretSourceError
 from secretsource.live.report import Change, Health
 from secretsource.settings import Settings
 
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from secretsource.access import Access
     from secretsource.cache import CachePolicy, Failure
     from secretsource.clock import Clock
-    from secretsource.errors import Problem
     from secretsource.question import Answer
     from secretsource.settings.renewal import Renewal
 
@@ -35,6 +34,7 @@ class State(Generic[S]):
     Attributes:
         snapshot: The settings, or None before the first load and after the end.
         answers: What they were made of, by path.
+        leased: Those of them that came with a lease.
         stale: Why a field has kept its value, by path.
         fatal: The problems because of which the snapshot may not be served any more.
         error: What went wrong, in words.
@@ -47,6 +47,7 @@ class State(Generic[S]):
 
     snapshot: S | None = None
     answers: Mapping[Path, Answer] = field(default_factory=dict)
+    leased: Mapping[Path, Answer] = field(default_factory=dict)
     stale: Mapping[Path, Failure] = field(default_factory=dict)
     fatal: Sequence[Problem] | None = None
     error: str | None = None
@@ -79,6 +80,7 @@ class State(Generic[S]):
         return cls(
             snapshot=snapshot,
             answers=answers,
+            leased={path: answer for path, answer in answers.items() if answer.entry and answer.entry.lease},
             stale=renewal.stale,
             fatal=tuple(problem.problems) if isinstance(problem, ResolutionError) else None,
             error=None if well else _words(problem, renewal.stale),
@@ -93,6 +95,12 @@ class State(Generic[S]):
         """The error of a snapshot that may not be served; made anew, as each raise adds to its traceback."""
         name = type(self.snapshot).__name__ if self.snapshot is not None else "settings"
         return ResolutionError(self.fatal or (), title=name)
+
+    def lease_over(self, clock: Clock) -> ResolutionError | None:
+        """The error of a snapshot in which a lease has ended, or None. Every read asks, so that none comes too late."""
+        over = [path for path, answer in self.leased.items() if answer.entry and answer.entry.lease_over(clock)]
+        problems = [_over(path, self.leased[path], self.stale.get(path)) for path in over]
+        return ResolutionError(problems, title=type(self.snapshot).__name__) if problems else None
 
     def change_from(self, before: State[S]) -> Change[S] | None:
         """What is different from a state before."""
@@ -112,11 +120,12 @@ class State(Generic[S]):
 
     def health(self, clock: Clock) -> Health:
         """How it is doing at this moment."""
+        over = self.lease_over(clock)
         ages = [answer.entry.age(clock) for answer in self.answers.values() if answer.entry is not None]
         return Health(
-            ok=self.snapshot is not None and self.error is None,
+            ok=self.snapshot is not None and self.error is None and over is None,
             last_success=_moment(self.success),
-            last_error=self.error,
+            last_error=self.error or (None if over is None else str(over)),
             oldest_age=max(ages, default=None),
             stale_fields=tuple(".".join(path) for path in self.stale),
             next_refresh=_moment(self.due_wall),
@@ -136,6 +145,12 @@ def _words(problem: Exception | None, stale: Mapping[Path, Failure]) -> str:
         known = isinstance(problem, SecretSourceError | ValidationError)
         return str(problem) if known else f"{type(problem).__name__} while the settings were made"
     return "; ".join(f"{'.'.join(path)}: {why.outcome}: {why.detail}" for path, why in stale.items())
+
+
+def _over(path: Path, answer: Answer, why: Failure | None) -> Problem:
+    outcome = Outcome.UNAVAILABLE if why is None else why.outcome
+    message = "its lease is over" if why is None else f"its lease is over, and no other could be had: {why.detail}"
+    return Problem(".".join(path), outcome, answer.ref, message, None if why is None else why.hint)
 
 
 def _version(answer: Answer | None) -> str | None:

@@ -39,8 +39,8 @@ test-all: $(VERSIONS:%=test-%)
 test-%: .venv-%/.stamp
 	.venv-$*/bin/python -m pytest
 
-bench: .venv/.stamp
-	$(BIN)/python -m benchmarks
+bench: .venv-bench/.stamp
+	.venv-bench/bin/python -m benchmarks
 
 docs: .venv/.stamp
 	$(BIN)/python -m pytest tests/test_docs.py
@@ -65,6 +65,12 @@ clean:
 	@echo "Setting up .venv ..."
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+.venv-bench/.stamp: $(DECLARED) benchmarks/requirements.txt
+	@echo "Setting up .venv-bench ..."
+	@.venv-bench/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv-bench
+	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
 
 .venv-%/.stamp: $(DECLARED)

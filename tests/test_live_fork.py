@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def live(simulated: FakeClock) -> Iterator[Live[App]]:
 
 
 @contextmanager
-def held(*locks: AbstractContextManager[object]) -> Iterator[None]:
+def held(*locks: AbstractContextManager[Any]) -> Iterator[None]:
     """Another thread holds these, in this order, for as long."""
     has, over = threading.Event(), threading.Event()
 
@@ -79,7 +80,13 @@ def follow(live: Live[App], number: int = 2) -> Callable[[], str]:
 
 def test_a_hundred_forks_while_every_lock_is_held_leave_no_child_hanging(live: Live[App]) -> None:
     """Those of the cache, the refresher, the snapshot and the refreshes, one by one and together."""
-    locks = [CACHE._lock, REFRESHER._changed, live._swapping, live._flights._lock, live._callbacks._telling]
+    locks: list[AbstractContextManager[Any]] = [
+        CACHE._lock,
+        REFRESHER._changed,
+        live._swapping,
+        live._flights._lock,
+        live._callbacks._telling,
+    ]
     for number in range(FORKS):
         chosen = locks if number % 6 == 5 else [locks[number % 6]]
         with held(*chosen):
@@ -174,18 +181,18 @@ def test_a_child_reads_over_connections_of_its_own(openbao: OpenBao, monkeypatch
         model_config = SettingsConfigDict(chain=("vault://secret/forked-0",))
         value: str
 
-    def read(number: int) -> Callable[[], str]:
+    def read(followed: Live[FromVault], number: int) -> Callable[[], str]:
         def run() -> str:
-            live.refresh(force=True)
+            followed.refresh(force=True)
             values = {secretsource.get(f"vault://secret/forked-{number}?ttl=0#value") for _ in range(50)}
-            return " ".join([live.current.value, *values])
+            return " ".join([followed.current.value, *values])
 
         return run
 
-    with Live(FromVault) as live:
-        children = [Child(read(number)) for number in range(1, 9)]
+    with Live(FromVault) as followed:
+        children = [Child(read(followed, number)) for number in range(1, 9)]
         for _ in range(50):
-            live.refresh(force=True)
+            followed.refresh(force=True)
         results = [child.result(PATIENCE) for child in children]
     wait_for_refreshes()
     assert results == [f"value-0 value-{number}" for number in range(1, 9)]

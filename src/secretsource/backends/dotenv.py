@@ -13,16 +13,23 @@ from secretsource.backends._files import UnfitFile, advice_on, modified, outcome
 from secretsource.document import MAX_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from dotenv.parser import Binding
 
     from secretsource.clock import Deadline
     from secretsource.ref import Ref
 
     Pairs = Iterable[tuple[str, str | None]]
 
-# What most lines are: NAME=text, without blanks before, quotes or a comment. python-dotenv's parser, which all other
-# statements are left to, takes them in the same way and ten times as long.
-_PLAIN: Final = re.compile(r"\s*([^\s=#'][^\s=#]*)=([^\s'\"#][^\n#]*)?(?:\n|\Z)")
+# What most statements are: NAME=text, or NAME="text" without a backslash. python-dotenv's parser, which all others are
+# left to, takes them in the same way and ten times as long.
+_PLAIN: Final = re.compile(
+    r"([^\s=#'][^\s=#]*)="
+    r"(?:([^\s'\"#][^\n#]*)|(\"[^\"\\]*\"|'[^'\\]*')[^\S\n]*(?:#[^\n]*)?)?"
+    r"(?:\n|\Z)"
+)
+_NOTHING: Final = re.compile(r"(?:\s+|#[^\n]*)*")  # blank lines and comments
 
 _BLANKS: Final = re.compile(r"[^\S\n]{2,}")
 _MOST_BLANKS: Final = 500  # that parser takes the square of a run of blanks to look for a comment after it
@@ -110,22 +117,41 @@ def _decode(content: bytes, encoding: str) -> str:
 
 
 def _parse(path: str, text: str) -> Pairs:
-    from dotenv.parser import Reader, parse_binding
-
-    reader, bad = Reader(io.StringIO(text)), []
-    while reader.has_next():
-        start = reader.position.chars
-        if plain := _PLAIN.match(reader.string, start):
-            reader.position.chars = plain.end()
-            yield plain[1], (plain[2] or "").rstrip()
+    parse, bad = None, []
+    start = _skip(text, 0)
+    while start < len(text):
+        if plain := _PLAIN.match(text, start):
+            yield plain[1], (plain[2] or "").rstrip() if plain[3] is None else plain[3][1:-1]
+            start = _skip(text, plain.end())
             continue
-        binding = parse_binding(reader)
+        parse = parse or _parser(text)
+        binding, end = parse(start)
         if binding.key is not None:
             yield binding.key, binding.value
         elif binding.error:
             bad.append(start)
+        start = _skip(text, end)
     if bad:
-        _warn(path, [_line_of(reader.string, start) for start in bad[:_SHOWN]], len(bad))
+        _warn(path, [_line_of(text, start) for start in bad[:_SHOWN]], len(bad))
+
+
+def _skip(text: str, start: int) -> int:
+    """Where the next statement begins."""
+    nothing = _NOTHING.match(text, start)
+    return nothing.end() if nothing else start
+
+
+def _parser(text: str) -> Callable[[int], tuple[Binding, int]]:
+    """python-dotenv's parser, for a statement at a place of the text. To import it costs as much as a small program."""
+    from dotenv.parser import Reader, parse_binding
+
+    reader = Reader(io.StringIO(text))
+
+    def parse(start: int) -> tuple[Binding, int]:
+        reader.position.chars = start
+        return parse_binding(reader), reader.position.chars
+
+    return parse
 
 
 def _line_of(text: str, start: int) -> int:

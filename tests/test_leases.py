@@ -355,11 +355,14 @@ def test_a_refresh_that_comes_after_the_end_gives_back_what_it_brings(store: Les
     assert not [number for number in store.born if store.holds(number)]
 
 
-def test_a_store_that_is_down_does_not_hold_up_the_end(store: Lessor, live: Live[Settings]) -> None:
-    """The lease ends by itself."""
+def test_a_lease_that_cannot_be_given_back_is_logged(
+    store: Lessor, live: Live[Settings], caplog: pytest.LogCaptureFixture
+) -> None:
+    """It ends by itself; nothing is raised, and no value shown."""
     store.says = Told(Outcome.UNAVAILABLE)
     live.close()
     assert len(store.times("revoke")) == 1
+    assert caplog.messages == ["a lease was not given back, and ends by itself: lessor://creds/app"]
 
 
 def test_a_forked_child_gives_back_nothing_of_its_parents(store: Lessor, live: Live[Settings]) -> None:

@@ -131,6 +131,11 @@ class PerProcess(Generic[K, V]):
             if thing is None or self._made.get(key) is thing:
                 self._made.pop(key, None)
 
+    def things(self) -> list[V]:
+        """What has been made so far."""
+        with self._lock:
+            return list(self._made.values())
+
     def drain(self) -> list[V]:
         """Take out everything, for closing it."""
         with self._lock:

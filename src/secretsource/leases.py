@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from secretsource.clock import Clock
 
 _UPKEEP_WITHIN: Final = 5.0  # seconds; a renewal that hangs holds up no snapshot for longer
+_log: Final = logging.getLogger("secretsource.live")
 _SHARE: Final = 2  # a half of the time there is; the other is for reading anew what could not be prolonged
 
 
@@ -83,9 +85,10 @@ def revoke_leases(lessors: Mapping[Key, Backend], cache: MemoryCache, deadline: 
         if entry is None or entry.lease is None or entry.inherited or not isinstance(backend, Leasing):
             continue
         cache.drop(key)
-        tasks.append(Task(partial(backend.revoke_lease, key.document, entry.lease, deadline)))
-    for task in tasks:
-        task.wait(deadline.remaining())
+        tasks.append((key.document, Task(partial(backend.revoke_lease, key.document, entry.lease, deadline))))
+    for document, task in tasks:
+        if not task.wait(deadline.remaining()) or task.error is not None:
+            _log.warning("a lease was not given back, and ends by itself: %s", document)
 
 
 def tend(backends: Iterable[Backend], clock: Clock) -> list[float]:

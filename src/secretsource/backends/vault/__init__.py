@@ -34,7 +34,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from secretsource.backend import Advice, Backend, SecretValue, needs_extra
+from secretsource.backend import Advice, Backend, Leasing, SecretValue, Upkeep, needs_extra
 from secretsource.backends.vault.login import Credentials, method_of, who
 from secretsource.backends.vault.variables import Variables
 from secretsource.concurrency import PerProcess, each
@@ -42,6 +42,7 @@ from secretsource.concurrency import PerProcess, each
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
+    from secretsource.backend import Lease
     from secretsource.backends.vault.session import Session
     from secretsource.clock import Deadline
     from secretsource.errors import Outcome
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 WORKERS: Final = 32  # more gain nothing, and over TLS each costs a handshake
 
 
-class VaultBackend(Backend):
+class VaultBackend(Backend, Leasing, Upkeep):
     """Reads from Vault or OpenBao, with one login and one pool of connections for each address and identity."""
 
     scheme: ClassVar[str] = "vault"
@@ -69,15 +70,36 @@ class VaultBackend(Backend):
     def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Mapping[Ref, SecretValue | Exception]:
         """Read each ref with one request, many at a time."""
         with needs_extra("vault", "vault"):
-            from secretsource.backends.vault.session import Session
+            import hvac  # noqa: F401 - seen to be there once, not in each thread
 
         def read(ref: Ref) -> SecretValue:
-            addr, namespace, login_namespace = self._place(ref)
-            login = addr, login_namespace, *self._who()
-            session = self._sessions.get(login, lambda: Session(addr, login_namespace, self._credentials()))
+            session, namespace = self._session(ref)
             return session.read(ref, namespace, deadline)
 
         return each(read, refs, deadline, workers=WORKERS)
+
+    def renew_lease(self, ref: Ref, lease: Lease, deadline: Deadline) -> Lease:
+        """Prolong a lease. It needs "update" on `sys/leases/renew`, as the policy `default` has it."""
+        session, namespace = self._session(ref)
+        return session.renew_lease(lease, namespace, deadline)
+
+    def revoke_lease(self, ref: Ref, lease: Lease, deadline: Deadline) -> None:
+        """End a lease now. It needs "update" on `sys/leases/revoke`; without it the lease ends by itself."""
+        session, namespace = self._session(ref)
+        session.revoke_lease(lease, namespace, deadline)
+
+    def upkeep(self, deadline: Deadline) -> float | None:
+        """Prolong the tokens that are due for it."""
+        times = [session.upkeep(deadline) for session in self._sessions.things()]
+        return min((seconds for seconds in times if seconds is not None), default=None)
+
+    def _session(self, ref: Ref) -> tuple[Session, str | None]:
+        """Who asks for a ref, and the namespace to ask in."""
+        from secretsource.backends.vault.session import Session
+
+        addr, namespace, login_namespace = self._place(ref)
+        login = addr, login_namespace, *self._who()
+        return self._sessions.get(login, lambda: Session(addr, login_namespace, self._credentials())), namespace
 
     def _place(self, ref: Ref) -> tuple[str, str | None, str | None]:
         """The address, the namespace to read in, and the one to log in at."""

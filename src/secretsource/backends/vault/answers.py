@@ -20,11 +20,15 @@ def plain(document: Mapping[str, Any]) -> SecretValue:
     Raises:
         InvalidSecret: There is none in it.
     """
+    return SecretValue(_pairs(document.get("data")), lease=lease_in(document))
+
+
+def lease_in(document: Mapping[str, Any]) -> Lease | None:
+    """The lease in an answer, or None where there is none."""
     lease_id = document.get("lease_id")
-    lease = None
-    if isinstance(lease_id, str) and lease_id:
-        lease = Lease(lease_id, _seconds(document.get("lease_duration")), document.get("renewable") is True)
-    return SecretValue(_pairs(document.get("data")), lease=lease)
+    if not isinstance(lease_id, str) or not lease_id:
+        return None
+    return Lease(lease_id, _seconds(document.get("lease_duration")), document.get("renewable") is True)
 
 
 def versioned(document: Mapping[str, Any]) -> SecretValue:

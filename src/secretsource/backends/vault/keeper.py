@@ -13,7 +13,7 @@ from urllib3.exceptions import HTTPError
 
 from secretsource.backends.vault.login import Credentials, Grant, log_in
 from secretsource.backends.vault.wire import LoginAdapter, Sender
-from secretsource.errors import InvalidSecret, NotAuthenticated
+from secretsource.errors import InvalidSecret, NotAuthenticated, SecretSourceError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,6 +26,7 @@ HOLD_SECONDS: Final = 30.0
 _RENEW_AT: Final = 2 / 3
 _ASK_AFTER: Final = 1.0  # seconds; a process that loads once and ends need not know how long its token holds
 _TRUST_FOR: Final = 5.0  # seconds for which a token that was seen alive counts as alive
+_WORTH_LEASING: Final = 1 / 2  # of the first term: a lease that is issued to an older token would end too soon
 _TOO_LITTLE: Final = 1 / 3  # of the first term: a renewal that gives less has met the token's maximum
 _POLICY_SPEAKS: Final = "1 error occurred"  # how a refusal by policy begins; that of a dead token mostly does not
 
@@ -40,13 +41,18 @@ class Keeper:
         self._lock = threading.Lock()
         self._grant: Grant | None = None
         self._term = 0.0
-        self._renew_at = self._ends_at = self._alive_until = self._held_until = -math.inf
+        self._known = self._renewable = False
+        self._renew_at = self._ends_at = self._former_end = self._alive_until = self._held_until = -math.inf
         self._first: Deadline | None = None  # the load that began with a token whose end nobody has told
         self._refused = ""
         self._can_tell = True
 
-    def token(self, deadline: Deadline) -> str | None:
+    def token(self, deadline: Deadline, *, lasting: bool = False) -> str | None:
         """A token that holds, as far as is known; None where an agent keeps it.
+
+        Args:
+            deadline: When to be done.
+            lasting: It is for a lease, which ends with it: one that will end soon is replaced, if that can be done.
 
         Raises:
             NotAuthenticated: There is no credential, or the login was refused.
@@ -56,7 +62,51 @@ class Keeper:
         if grant is None or (deadline.clock.monotonic() >= self._renew_at and deadline is not self._first):
             with self._turn(deadline):
                 grant = self._tended(deadline)
+        if lasting and self._fades(deadline):
+            with self._turn(deadline):
+                grant = self._lasting(deadline)
         return grant.token
+
+    def remaining(self, token: str | None, deadline: Deadline) -> float:
+        """Seconds until a token ends if nobody prolongs it; infinite where nobody can tell."""
+        grant = self._grant
+        if grant is not None and grant.token != token:
+            return self._former_end - deadline.clock.monotonic()
+        if token is not None and not self._known:
+            with self._turn(deadline), suppress(VaultError, HTTPError, InvalidSecret):
+                self._look_up(token, deadline)
+        return self._ends_at - deadline.clock.monotonic()
+
+    def upkeep(self, deadline: Deadline) -> float | None:
+        """Renew the token if it is time.
+
+        Returns:
+            Seconds until it will be; None where it cannot be renewed: a new login comes with the next read.
+
+        Raises:
+            Exception: As `token`.
+        """
+        if self._grant is None or (self._known and not self._renewable):
+            return None
+        if deadline.clock.monotonic() >= self._renew_at:
+            with self._turn(deadline):
+                self._tended(deadline)
+        return None if self._renew_at == math.inf else max(0.0, self._renew_at - deadline.clock.monotonic())
+
+    def _fades(self, deadline: Deadline) -> bool:
+        """Whether a token ends soon in the place of which there could be another."""
+        left = self._ends_at - deadline.clock.monotonic()
+        return not self._credentials.given and left < self._term * _WORTH_LEASING
+
+    def _lasting(self, deadline: Deadline) -> Grant:
+        grant = self._tended(deadline)
+        if self._renewable and self._fades(deadline):
+            self._renew(grant, deadline)
+        if self._fades(deadline):
+            with suppress(SecretSourceError, VaultError, HTTPError, OSError):
+                return self._log_in(deadline)
+            self._grant = grant  # it is of use as long as it lasts
+        return grant
 
     def replace(self, refused: str | None, error: VaultError, deadline: Deadline) -> bool:
         """Get a new token in place of one that a server refused.
@@ -134,7 +184,8 @@ class Keeper:
         now = deadline.clock.monotonic()
         self._grant = grant
         self._first = deadline if grant.seconds is None else None
-        self._alive_until, self._term = -math.inf, 0.0
+        self._alive_until, self._term, self._former_end = -math.inf, 0.0, self._ends_at
+        self._known = self._renewable = False
         if grant.seconds is None:
             self._ends_at, self._renew_at = math.inf, now + _ASK_AFTER if grant.token else math.inf
         else:
@@ -142,10 +193,10 @@ class Keeper:
 
     def _schedule(self, seconds: float, now: float, *, renewable: bool) -> None:
         """Note when a token ends, and when to see to it. Zero seconds mean never."""
-        self._term = self._term or seconds
+        self._known, self._term = True, self._term or seconds
         self._ends_at = now + seconds if seconds > 0 else math.inf
-        worth_it = renewable and 0 < seconds > self._term * _TOO_LITTLE
-        self._renew_at = now + seconds * _RENEW_AT if worth_it else self._ends_at
+        self._renewable = renewable and 0 < seconds > self._term * _TOO_LITTLE
+        self._renew_at = now + seconds * _RENEW_AT if self._renewable else self._ends_at
 
     def _renew(self, grant: Grant, deadline: Deadline) -> None:
         """Prolong the token, or find out how long it holds. Where that fails, it is used while it lasts."""

@@ -9,6 +9,7 @@ from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized
 
 from secretsource.backends.vault import answers
 from secretsource.backends.vault.keeper import Keeper
+from secretsource.backends.vault.leases import Leases
 from secretsource.backends.vault.mounts import MOUNTS, Mount, Mounts
 from secretsource.backends.vault.wire import Sender, Wire
 from secretsource.errors import InvalidSecret, SecretNotFound
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from hvac.exceptions import VaultError
 
-    from secretsource.backend import SecretValue
+    from secretsource.backend import Lease, SecretValue
     from secretsource.backends.vault.login import Credentials
     from secretsource.clock import Deadline
     from secretsource.ref import Ref
@@ -39,6 +40,7 @@ class Session:
         """
         self._wire = Wire(addr, credentials.variables)
         self._keeper = Keeper(self._wire, namespace, credentials)
+        self._leases = Leases(self._wire, self._keeper)
         self._mounts: dict[str | None, Mounts] = {}
 
     def read(self, ref: Ref, namespace: str | None, deadline: Deadline) -> SecretValue:
@@ -51,7 +53,7 @@ class Session:
         """
         refusal: VaultError | None = None
         mounts = self._mounts.setdefault(namespace, Mounts(self._wire))
-        token = self._keeper.token(deadline)
+        token = self._keeper.token(deadline, lasting=ref.location in self._leases.places)
         try:
             return self._read(ref, mounts, Sender(token, namespace), deadline)
         except (Forbidden, Unauthorized, InvalidRequest) as error:
@@ -72,7 +74,19 @@ class Session:
 
         if mount is not None and mount.versioned:
             return _versioned(mount, ref, ask)
-        return _unversioned(mount, mounts, ref, ask)
+        return self._leases.bind(_unversioned(mount, mounts, ref, ask), ref.location, sender.token, deadline)
+
+    def renew_lease(self, lease: Lease, namespace: str | None, deadline: Deadline) -> Lease:
+        """Prolong a lease; see `Leases.renew`."""
+        return self._leases.renew(lease, Sender(self._keeper.token(deadline), namespace), deadline)
+
+    def revoke_lease(self, lease: Lease, namespace: str | None, deadline: Deadline) -> None:
+        """End a lease now; see `Leases.revoke`."""
+        self._leases.revoke(lease, Sender(self._keeper.token(deadline), namespace), deadline)
+
+    def upkeep(self, deadline: Deadline) -> float | None:
+        """Prolong the token if it is time; see `Keeper.upkeep`."""
+        return self._keeper.upkeep(deadline)
 
     def close(self) -> None:
         """Close the connections."""

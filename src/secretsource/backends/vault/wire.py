@@ -32,6 +32,7 @@ else:
 CONNECT_SECONDS: Final = 2.0
 READ_SECONDS: Final = 5.0
 _AT_ONCE: Final = 65_536
+_NOTHING_TO_SAY: Final = 204
 _FIRST_ERROR: Final = 300
 
 
@@ -125,7 +126,7 @@ class Wire:
         reply = Reply(response.status, response.headers, _read(response))
         if response.status >= _FIRST_ERROR:
             raise _error(method, path, reply)
-        return reply.document()
+        return {} if response.status == _NOTHING_TO_SAY and method != "GET" else reply.document()
 
     def close(self) -> None:
         """Close every connection that is not in use."""

@@ -52,7 +52,7 @@ class Keeper:
 
         Args:
             deadline: When to be done.
-            lasting: It is for a lease, which ends with it: one that will end soon is replaced, if that can be done.
+            lasting: It is for a lease, which ends with it: one that will end soon is prolonged, or else replaced.
 
         Raises:
             NotAuthenticated: There is no credential, or the login was refused.
@@ -94,15 +94,15 @@ class Keeper:
         return None if self._renew_at == math.inf else max(0.0, self._renew_at - deadline.clock.monotonic())
 
     def _fades(self, deadline: Deadline) -> bool:
-        """Whether a token ends soon in the place of which there could be another."""
+        """Whether the token ends soon, and something can be done about it."""
         left = self._ends_at - deadline.clock.monotonic()
-        return not self._credentials.given and left < self._term * _WORTH_LEASING
+        return left < self._term * _WORTH_LEASING and (self._renewable or not self._credentials.given)
 
     def _lasting(self, deadline: Deadline) -> Grant:
         grant = self._tended(deadline)
         if self._renewable and self._fades(deadline):
             self._renew(grant, deadline)
-        if self._fades(deadline):
+        if self._fades(deadline) and not self._credentials.given:
             with suppress(SecretSourceError, VaultError, HTTPError, OSError):
                 return self._log_in(deadline)
             self._grant = grant  # it is of use as long as it lasts

@@ -78,7 +78,8 @@ class Session:
 
     def renew_lease(self, lease: Lease, namespace: str | None, deadline: Deadline) -> Lease:
         """Prolong a lease; see `Leases.renew`."""
-        return self._leases.renew(lease, Sender(self._keeper.token(deadline), namespace), deadline)
+        token = self._keeper.token(deadline, lasting=True)
+        return self._leases.renew(lease, Sender(token, namespace), deadline)
 
     def revoke_lease(self, lease: Lease, namespace: str | None, deadline: Deadline) -> None:
         """End a lease now; see `Leases.revoke`."""

@@ -32,8 +32,9 @@ def write(text: str | bytes) -> None:
 
 
 def write_lines(lines: Iterable[str]) -> None:
-    """Write lines that may be coloured: on a terminal they are, unless NO_COLOR says otherwise."""
-    colour = _is_terminal() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    """Write lines that may be coloured: on a terminal they are; NO_COLOR and FORCE_COLOR say otherwise."""
+    by_itself = _is_terminal() and os.environ.get("TERM") != "dumb"
+    colour = not os.environ.get("NO_COLOR") and (by_itself or bool(os.environ.get("FORCE_COLOR")))
     for line in lines:
         click.echo(line, color=colour)
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import Final
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Final
 
 from benchmarks.servers.child import Child, obey
 from tests.servers.faultproxy import FaultProxy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _SETTLED: Final = 0.05  # seconds until both ends have heard that a connection is gone
 
@@ -33,11 +37,26 @@ class Proxy(Child):
         self.order("drop")
         time.sleep(_SETTLED)
 
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        """Meanwhile every request is answered with a reset."""
+        self.order("break")
+        try:
+            yield
+        finally:
+            self.order("mend")
+
 
 def main() -> None:
     """Proxy for the upstream and with the latency (seconds) that the arguments say."""
-    with FaultProxy(sys.argv[1], float(sys.argv[2])) as proxy:
-        obey(proxy.listen, {"requests": lambda: proxy.requests, "drop": proxy.kill_connections})
+    with FaultProxy(sys.argv[1], float(sys.argv[2])) as proxy, ExitStack() as faults:
+        orders = {
+            "requests": lambda: proxy.requests,
+            "drop": proxy.kill_connections,
+            "break": lambda: faults.enter_context(proxy.fault("reset")),
+            "mend": faults.close,
+        }
+        obey(proxy.listen, orders)
 
 
 if __name__ == "__main__":

@@ -68,7 +68,7 @@ def _least(cloud: Child) -> Iterator[Line]:
     what = f"{_NEEDED} secrets of {_STORED:,}"
     ours = settings_class(_NEEDED, stem="secret_", chain=CHAIN)
     theirs = settings_class(_NEEDED, stem="secret_", base=_peer())
-    reads, lists = _calls(cloud, ours)
+    reads, lists = _calls(cloud, fresh(ours))
     yield count(f"{what}: reads", reads, _NEEDED)
     yield count(f"{what}: calls that list", lists, 0)
     yield reads_and_lists(what, _calls(cloud, fresh(ours)), _calls(cloud, theirs))

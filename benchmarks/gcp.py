@@ -70,7 +70,7 @@ def _least(server: SecretManager) -> Iterator[Line]:
     what = f"{_NEEDED} secrets of {_STORED:,}"
     ours = settings_class(_NEEDED, chain=CHAIN)
     theirs = settings_class(_NEEDED, base=_peer(_client()), env_nested_delimiter="__")
-    reads, lists = _calls(server, ours)
+    reads, lists = _calls(server, fresh(ours))
     yield count(f"{what}: reads", reads, _NEEDED)
     yield count(f"{what}: calls that list", lists, 0)
     yield reads_and_lists(what, _calls(server, fresh(ours)), _calls(server, theirs))

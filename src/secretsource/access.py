@@ -87,7 +87,7 @@ class Access:
         Raises:
             ConfigurationError: An SDK is not installed, or the like.
         """
-        keys = {ref: self._key(ref) for ref in refs}
+        keys = self._keys(refs)
         wanted: dict[Key, float | None] = {}
         for ref, key in keys.items():
             if key not in self._seen:
@@ -129,11 +129,20 @@ class Access:
         backends = {key: self.backend(key.document.scheme) for key in keys}
         return {key: backend for key, backend in backends.items() if isinstance(backend, Leasing)}
 
-    def _key(self, ref: Ref) -> Key:
-        backend = self.backend(ref.scheme)
-        check_options(ref, backend)
-        origin = backend if ref.scheme in self.own else ref.scheme
-        return Key(origin, backend.identity(ref.document), ref.document)
+    def _keys(self, refs: Sequence[Ref]) -> dict[Ref, Key]:
+        by_scheme: dict[str, list[Ref]] = {}
+        for ref in refs:
+            by_scheme.setdefault(ref.scheme, []).append(ref)
+        keys = {}
+        for scheme, group in by_scheme.items():
+            backend = self.backend(scheme)
+            for ref in group:
+                check_options(ref, backend)
+            origin = backend if scheme in self.own else scheme
+            documents = [ref.document for ref in group]
+            for ref, identity, document in zip(group, backend.identities(documents), documents, strict=True):
+                keys[ref] = Key(origin, identity, document)
+        return keys
 
     def _begin(self, wanted: Mapping[Key, float | None], deadline: Deadline) -> Pending:
         inner = deadline.sooner(min(_CARRY_HOME, deadline.remaining() / 10))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
 
 from secretsource.errors import MissingExtra, Outcome
 from secretsource.redaction import MASK
@@ -69,8 +69,7 @@ class SecretValue:
         raise TypeError(msg)
 
 
-@dataclass(frozen=True, slots=True)
-class Advice:
+class Advice(NamedTuple):
     """What a driver can say about an error beyond its outcome. Never a value.
 
     Attributes:
@@ -130,6 +129,10 @@ class Backend(ABC):
         It is asked on every lookup: read environment variables at most, make no call. No credential goes into it.
         """
         return ()
+
+    def identities(self, refs: Sequence[Ref]) -> Sequence[Hashable]:
+        """`identity` of each ref; to be overridden where most of the work is the same for all of a load."""
+        return [self.identity(ref) for ref in refs]
 
     def close(self) -> None:  # noqa: B027 - a driver without clients has nothing to close
         """Let go of clients and connections. May be called twice; the backend may be used again afterwards."""

@@ -24,58 +24,54 @@ class Scheme(NamedTuple):
 
     Attributes:
         shape: The location in words, for error texts.
-        location: What a whole location matches.
+        location: What a whole location matches; compiled when first needed.
         options: The options that it takes beside the common ones.
         slash: Whether a name in this store may contain a slash.
         parents: How many segments come before the secret's name, where a source may leave the name out.
     """
 
     shape: str
-    location: re.Pattern[str]
+    location: str
     options: frozenset[str] = frozenset()
     slash: bool = True
     parents: int | None = None
 
 
-def _pattern(text: str) -> re.Pattern[str]:
-    return re.compile(text)
-
-
-ANYTHING = Scheme("anything", _pattern(r".*"))
+ANYTHING = Scheme("anything", r".*")
 
 SCHEMES: dict[str, Scheme] = {
     "aws-sm": Scheme(
         "a secret's name or ARN",
-        _pattern(rf"[A-Za-z0-9/_+=.@!-]{{1,512}}|{_ARN}"),
+        rf"[A-Za-z0-9/_+=.@!-]{{1,512}}|{_ARN}",
         _AWS_OPTIONS | {"stage"},
     ),
     "aws-ssm": Scheme(
         "a parameter's name",
-        _pattern(rf"[A-Za-z0-9_./-]{{1,2048}}|{_ARN}"),
+        rf"[A-Za-z0-9_./-]{{1,2048}}|{_ARN}",
         _AWS_OPTIONS | {"label"},
     ),
     "azure-kv": Scheme(
         "vault-name-or-host/secret",
-        _pattern(r"[A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?/[A-Za-z0-9_-]{1,127}"),
+        r"[A-Za-z0-9][A-Za-z0-9.-]*(:\d{1,5})?/[A-Za-z0-9_-]{1,127}",
         frozenset({"cloud"}),
         slash=False,
         parents=1,
     ),
-    "dotenv": Scheme("the path of a file", _pattern(r".+"), frozenset({"interpolate"})),
-    "env": Scheme("the name of a variable", _pattern(r"[^=/]+"), slash=False),
-    "file": Scheme("the path of a file", _pattern(r".+"), frozenset({"strip"}), parents=0),
+    "dotenv": Scheme("the path of a file", r".+", frozenset({"interpolate"})),
+    "env": Scheme("the name of a variable", r"[^=/]+", slash=False),
+    "file": Scheme("the path of a file", r".+", frozenset({"strip"}), parents=0),
     "gcp-sm": Scheme(
         "project/secret",
-        _pattern(r"([a-z0-9][a-z0-9.:-]*|-)/[A-Za-z0-9_-]{1,255}"),
+        r"([a-z0-9][a-z0-9.:-]*|-)/[A-Za-z0-9_-]{1,255}",
         frozenset({"location", "transport"}),
         slash=False,
         parents=1,
     ),
-    "keyring": Scheme("service/name", _pattern(r"[^/]+/.+"), parents=1),
+    "keyring": Scheme("service/name", r"[^/]+/.+", parents=1),
     "memory": ANYTHING,
     "vault": Scheme(
         "mount/path",
-        _pattern(r"[^/%]+(/[^/%]+)+"),
+        r"[^/%]+(/[^/%]+)+",
         frozenset({"namespace", "addr"}),
     ),
 }
@@ -104,7 +100,7 @@ def option_fault(scheme: str, name: str, value: str) -> str | None:
 
 def location_fault(scheme: str, location: str) -> str | None:
     """What is wrong with a whole location, or None."""
-    if not rules(scheme).location.fullmatch(location):
+    if not re.fullmatch(rules(scheme).location, location):
         return f"the location of {scheme} is {rules(scheme).shape}"
     segments = location.split("/")
     if scheme == "dotenv":  # a path above the working directory is usual for a .env, and not made from names

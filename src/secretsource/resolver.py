@@ -135,7 +135,7 @@ def _note(document: Ref, questions: Sequence[Question], reply: Reply, access: Ac
     found = Outcome.MISSING if entry is None or entry.value is None else Outcome.FOUND
     failure = reply.setback or (result if isinstance(result, Failure) else None)
     version = entry.value.version if entry is not None and entry.value is not None and failure is None else None
-    fields = [".".join(question.path) for question in questions]
+    fields = [question.path for question in questions]
     outcome = found if failure is None else failure.outcome
     note_lookup(document, fields, outcome, version, reply.milliseconds, refresh=access.renew != "expired")
 

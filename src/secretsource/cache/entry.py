@@ -84,7 +84,7 @@ class Entry:
         if (policy.ttl if ttl is None else ttl) <= 0:
             return 0.0
         if self.value is None:
-            return policy.negative_ttl
+            return policy.negative_ttl if ttl is None else min(policy.negative_ttl, ttl)
         if (lease := self.lease) is not None:
             return lease.seconds * (1 - LAST_OF_LEASE)
         return policy.lifetime(self.draw, ttl)
@@ -151,8 +151,7 @@ class Entry:
         return f"Entry({self.value!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(NamedTuple):
     """Why a store could not be read, without the SDK's error: that may hold a value."""
 
     outcome: Outcome
@@ -164,8 +163,7 @@ class Failure:
     """A mistake in the declaration or the program, which is raised as it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(NamedTuple):
     """What a lookup hears about one secret.
 
     Attributes:

@@ -43,7 +43,7 @@ class _Flight:
         self.deadline = deadline
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Pending:
     """What a lookup waits for: what was there already, and the flights that bring the rest.
 

@@ -9,8 +9,7 @@ import os
 import re
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from secretsource.errors import ConfigurationError, InvalidRef
@@ -34,8 +33,7 @@ PRODUCTION: Final = "production"
 _PROFILE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Plan:
+class Plan(NamedTuple):
     """Where every leaf of a class is looked for.
 
     Attributes:
@@ -53,17 +51,22 @@ class Plan:
     def question(self, path: tuple[str, ...], stage: str | None = None) -> Question:
         """The question that finds a leaf's value; `stage`: in that stage, where the store has stages (AWS)."""
         leaf = self.leaves[path]
-        steps = self.steps[path] if stage is None else [_in_stage(step, stage) for step in self.steps[path]]
+        steps = self.steps[path]
+        if stage is not None:
+            steps = [one for step in steps for one in _in_stage(step, stage)]
         return Question(path, steps, leaf.fit, "/".join(path[1:]))
 
 
-def _in_stage(step: Step, stage: str) -> Step:
+def _in_stage(step: Step, stage: str) -> Sequence[Step]:
+    """Where to look for a value in a stage: there, and where its secret has no such stage, as ever."""
     ref = step.ref
     if ref.scheme != "aws-sm" or {"stage", "version"} & ref.options.keys():
-        return step
-    return Step(Ref(ref.scheme, ref.location, {**ref.options, "stage": stage}, ref.key), step.keys)
+        return [step]
+    options = {**ref.options, "stage": stage, "ttl": _TTL_OF_STAGE}
+    return [Step(Ref(ref.scheme, ref.location, options, ref.key), step.keys), step]
 
 
+_TTL_OF_STAGE: Final = "1"  # seconds: a rotation goes through the stages in a few of them
 _plans: WeakKeyDictionary[type[BaseSettings], dict[tuple[object, ...], Plan]] = WeakKeyDictionary()
 _leaves: WeakKeyDictionary[type[BaseSettings], dict[tuple[str, ...], Leaf]] = WeakKeyDictionary()
 

@@ -84,6 +84,11 @@ class AwsBackend(Backend, Generic[Q]):
         """Region, address, profile, role, and a short hash of the key id in the environment."""
         return who(ref, surroundings(self.address_variable))
 
+    def identities(self, refs: Sequence[Ref]) -> Sequence[Who]:
+        """The same, with one look at the environment."""
+        around = surroundings(self.address_variable)
+        return [who(ref, around) for ref in refs]
+
     def close(self) -> None:  # noqa: D102 - as in Backend
         for store in self._stores.drain():
             logins.drop(store.login.asker, store.login)

@@ -244,11 +244,10 @@ class Live(Generic[S]):
                 self._stand_ins -= 1
                 self._set_fast()
 
-    def in_stage(self, stage: str) -> S:
-        """A snapshot with the AWS secrets of another stage; the present one stays as it is."""
+    def in_stage(self, stage: str) -> S | None:
+        """A snapshot with the AWS secrets of another stage, or None if it has the present values."""
         state: State[S] = self._load("expired", None, stage)
-        assert state.snapshot is not None  # noqa: S101 - for mypy; a first load raises where there is none
-        return state.snapshot
+        return None if state.change_from(self._state) is None else state.snapshot
 
     def close(self) -> None:
         """Follow no more, and give back leases. The last snapshot stays readable through whoever holds it."""

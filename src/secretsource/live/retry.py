@@ -68,7 +68,7 @@ class RetryOn:
         raise failed
 
     def _in_stage(self, stage: str) -> Any:
-        """The snapshot of a stage, or None where the secrets have no such stage now."""
+        """The snapshot of a stage, or None where there is none that differs from the present one."""
         try:
             return self._live.in_stage(stage)
         except (ResolutionError, ValidationError):

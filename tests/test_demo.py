@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from examples.session import Session
+from tests.markdown import blocks
 
 ROOT = Path(__file__).parent.parent
 DEMO = [sys.executable, "-m", "examples.demo"]
@@ -99,3 +100,16 @@ def test_commands_see_nothing_of_the_users_environment(
     assert "somebodys-own" not in shown
     assert "$ export SHOWN='a b'\n$ env\n" in shown
     assert os.environ["AWS_PROFILE"] == "somebodys-own"
+
+
+def test_the_readme_shows_it(demo: subprocess.CompletedProcess[str]) -> None:
+    """All but the class, and but for times and versions."""
+    shown = next(block.text for block in blocks(ROOT / "README.md") if block.language == "console")
+    _, _, printed = demo.stdout.partition("# Development")
+    assert _without_chance(f"# Development{printed}") == _without_chance(shown)
+
+
+def _without_chance(text: str) -> list[str]:
+    """The lines without what is different each time."""
+    varying = re.sub(r"\b[0-9a-f]{8}\b|\b\d+(\.\d+)?(?= ?m?s\b)", "#", text)
+    return [" ".join(line.split()) for line in varying.strip().splitlines()]

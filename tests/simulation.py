@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -38,8 +39,16 @@ def pass_time(clock: FakeClock, seconds: float) -> Iterator[float]:
 
 
 def wait_for_refreshes() -> None:
-    """Wait until no refresh is under way; the refresher's own thread may have begun one as well."""
-    while running := [thread for thread in threading.enumerate() if thread.name == _REFRESHES and thread.ident]:
-        for thread in running:
-            thread.join(10)
-            assert not thread.is_alive(), "a refresh does not end"
+    """Wait until no refresh is under way. The refresher's own thread may be about to begin one"""
+    while _is_under_way():
+        for thread in threading.enumerate():
+            if thread.name == _REFRESHES and thread.is_alive():
+                thread.join(10)
+                assert not thread.is_alive(), "a refresh does not end"
+        time.sleep(0.001)
+
+
+def _is_under_way() -> bool:
+    with REFRESHER._changed:
+        claimed = any(getattr(live, "_refreshing", False) for live in REFRESHER._lives)
+    return claimed or any(thread.name == _REFRESHES for thread in threading.enumerate())

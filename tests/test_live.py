@@ -24,6 +24,7 @@ from secretsource.access import CACHE
 from secretsource.backends.memory import MemoryBackend
 from secretsource.clock import SYSTEM_CLOCK
 from secretsource.live.refresher import REFRESHER
+from tests.simulation import wait_for_refreshes
 from tests.test_cache import FakeClock
 
 CANARY = "not-a-real-password"
@@ -78,10 +79,7 @@ def pass_time(clock: FakeClock, seconds: float) -> None:
     """Let time pass, and have done what is due then, as the refresher would."""
     clock.sleep(seconds)
     REFRESHER.refresh_due()
-    while running := [thread for thread in threading.enumerate() if thread.name == "secretsource-refresh"]:
-        for thread in running:  # the refresher's own thread may have been quicker
-            if thread.is_alive():
-                thread.join(10)
+    wait_for_refreshes()
 
 
 def test_a_snapshot_is_whole_and_never_changes(live: Live[Shop], store: MemoryBackend, clock: FakeClock) -> None:

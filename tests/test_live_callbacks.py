@@ -13,7 +13,10 @@ import pytest
 
 from secretsource import CachePolicy, Change, Live, Settings, SettingsConfigDict
 from secretsource.backends.memory import MemoryBackend
-from tests.simulation import pass_time
+from secretsource.cache import memory
+from secretsource.live import refresher
+from secretsource.live.refresher import REFRESHER
+from tests.simulation import pass_time, wait_for_refreshes
 from tests.test_cache import FakeClock
 
 PATIENCE = 20
@@ -160,6 +163,28 @@ def test_a_callback_that_blocks_in_a_refreshers_thread_stops_no_later_refresh(
     finally:
         release.set()
     blocked.join(PATIENCE)
+
+
+def test_where_no_thread_can_be_started_the_refresher_goes_on(
+    live: Live[App], simulated: FakeClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A refresh that needed one is tried again a minute later."""
+
+    def refuse(*arguments: object, **options: object) -> None:
+        raise RuntimeError("can't start new thread")
+
+    rotate(2)
+    with monkeypatch.context() as patched, caplog.at_level(logging.ERROR):
+        patched.setattr(refresher, "Task", refuse)
+        patched.setattr(memory, "Task", refuse)
+        simulated.sleep(300)
+        assert REFRESHER.refresh_due() == []
+        wait_for_refreshes()
+    assert "a refresh failed" in caplog.text
+    assert live.current.a == "value-1"
+    for _ in pass_time(simulated, 61):
+        pass
+    assert live.current.a == "value-2"
 
 
 STUCK = """

@@ -141,6 +141,43 @@ def test_a_wall_clock_that_goes_ahead_in_an_outage_and_comes_back_does_no_lastin
     assert live.current.a == "value-a-1"
 
 
+def test_what_a_store_never_had_is_looked_for_no_more_often_in_an_outage(simulated: FakeClock) -> None:
+    """A field with a default does not keep the refresher awake, nor lose its default."""
+
+    class S(Three):
+        b: str = "default"
+
+    rotate(1, ("a", "c"))
+    with Live(S) as live:
+        down(down=True)
+        before = calls()
+        steps = sum(1 for _ in pass_time(simulated, 6 * HOUR))
+        assert live.current.b == "default"
+        assert calls() - before <= TRIES * attempts(6 * HOUR)
+        assert steps <= 3 * attempts(6 * HOUR)
+
+
+def test_a_database_that_is_down_is_no_flood_for_the_secret_store(live: Live[Three], simulated: FakeClock) -> None:
+    """`retry_on` asks as often as is of avail, and once a second when it is not for long; a rotation is seen then."""
+    used: list[str] = []
+
+    @live.retry_on(ConnectionError)
+    def connect() -> None:
+        used.append(live.current.a)
+        if live.current.a != "value-a-2":
+            raise ConnectionError
+
+    before = calls()
+    for _ in range(1_000):
+        with pytest.raises(ConnectionError):
+            connect()
+    assert calls() - before == 60
+    simulated.sleep(1)
+    rotate(2)
+    connect()
+    assert used[-1] == "value-a-2"
+
+
 def test_with_ttl_0_nothing_is_refreshed_but_by_hand(simulated: FakeClock) -> None:
     """Then all is read anew."""
 

@@ -31,6 +31,12 @@ class Flights(Generic[T]):
         self._lock = threading.Lock()
         self._current: _Flight[T] | None = None
 
+    @property
+    def forced(self) -> bool:
+        """Whether one by force is on its way."""
+        flight = self._current
+        return flight is not None and flight.force
+
     def share(self, call: Callable[[], T], *, force: bool) -> tuple[T | None, bool]:
         """The outcome of the call on its way, or of one's own where there is none; and whether it was one's own.
 

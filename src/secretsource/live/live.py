@@ -12,6 +12,7 @@ from secretsource.access import CACHE
 from secretsource.clock import Deadline
 from secretsource.concurrency import in_background
 from secretsource.errors import SecretSourceError
+from secretsource.live.allowance import Allowance
 from secretsource.live.callbacks import Callbacks
 from secretsource.live.flight import Flights
 from secretsource.live.refresher import REFRESHER
@@ -64,6 +65,7 @@ class Live(Generic[S]):
         self._closed = False
         self.revision = 0
         self._stand_ins = 0
+        self._allowance = Allowance()
         self._not_before = 0.0
         self.after_fork()
         if not _in_event_loop():  # there, the first load is left to `async with`, or to the first read
@@ -142,6 +144,11 @@ class Live(Generic[S]):
         if self._state.fatal is not None:
             raise self._state.fatal_error()
         return change
+
+    def refresh_for_retry(self) -> None:
+        """Refresh by force, or join those who do; unless it has been to no avail too often. For `retry_on`."""
+        if (self._flights.forced or self._allowance.take()) and self.refresh(force=True) is not None:
+            self._allowance.give_back()
 
     async def arefresh(self, *, force: bool = False) -> Change[S] | None:
         """Await `refresh`, which runs in a thread of its own meanwhile."""

@@ -77,7 +77,7 @@ class RetryOn:
     def _has_changed(self, used: int) -> bool:
         """Whether there are other values than those that failed; refreshing, if nobody has done so since."""
         if self._live.revision == used:
-            self._live.refresh(force=True)
+            self._live.refresh_for_retry()
         return self._live.revision != used
 
     def _wrap_async(self, function: Callable[..., Any]) -> Callable[..., Any]:

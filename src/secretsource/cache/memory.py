@@ -155,7 +155,12 @@ class MemoryCache:
                         self._land({key: results[key] for key in kept & results.keys()}, policy)
             return results
 
-        flight.task = Task(fly)
+        try:
+            flight.task = Task(fly)
+        except RuntimeError:  # there can be no more threads at the moment
+            for key in keys:
+                del self._flights[key]
+            raise
 
     def _land(self, results: Mapping[Key, Entry | Failure], policy: CachePolicy) -> None:
         for key, result in results.items():

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from secretsource.settings.renewal import Renewal
 
 _AT_LEAST: Final = 0.05  # seconds between two refreshes
+_AFTER_A_PROBLEM: Final = 1.0  # the same after one that failed, whatever the reason
 
 S = TypeVar("S", bound=Settings)
 Path = tuple[str, ...]
@@ -75,7 +76,7 @@ class State(Generic[S]):
         else:
             answers = renewal.answers
         access = renewal.access or (before.access if before is not None else None)
-        seconds = _next_action(access, policy)
+        seconds = _next_action(access, policy, _AT_LEAST if problem is None else _AFTER_A_PROBLEM)
         well = problem is None and not renewal.stale
         return cls(
             snapshot=snapshot,
@@ -132,12 +133,12 @@ class State(Generic[S]):
         )
 
 
-def _next_action(access: Access | None, policy: CachePolicy) -> float | None:
+def _next_action(access: Access | None, policy: CachePolicy, at_least: float) -> float | None:
     """Seconds to the next refresh; None where caching is turned off, and only `refresh` asks anew."""
     if policy.ttl <= 0:
         return None
     seconds = None if access is None else access.next_action()
-    return policy.ttl if seconds is None else max(seconds, _AT_LEAST)
+    return policy.ttl if seconds is None else max(seconds, at_least)
 
 
 def _words(problem: Exception | None, stale: Mapping[Path, Failure]) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 from secretsource.backend import Advice, Backend, SecretValue
 from secretsource.backends.aws.errors import BY_CODE, UnusableAnswer, advice_on, code_of, outcome_of
-from secretsource.backends.aws.login import LOGGERS, Login, Who, logins, surroundings, who
+from secretsource.backends.aws.login import LOGGERS, Login, Who, askers, logins
 from secretsource.concurrency import PerProcess, each
 from secretsource.errors import Outcome
 from secretsource.redaction import quiet
@@ -62,9 +62,8 @@ class AwsBackend(Backend, Generic[Q]):
 
     def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Mapping[Ref, Result]:  # noqa: D102 - as in Backend
         groups: dict[Who, list[Ref]] = {}
-        around = surroundings(self.address_variable)
-        for ref in refs:
-            groups.setdefault(who(ref, around), []).append(ref)
+        for ref, asker in zip(refs, self.identities(refs), strict=True):
+            groups.setdefault(asker, []).append(ref)
         answers = each(lambda asker: self._answers(asker, groups[asker], deadline), list(groups), deadline)
         results: dict[Ref, Result] = {}
         for asker, answer in answers.items():
@@ -82,12 +81,11 @@ class AwsBackend(Backend, Generic[Q]):
 
     def identity(self, ref: Ref) -> Who:
         """Region, address, profile, role, and a short hash of the key id in the environment."""
-        return who(ref, surroundings(self.address_variable))
+        return self.identities([ref])[0]
 
     def identities(self, refs: Sequence[Ref]) -> Sequence[Who]:
         """The same, with one look at the environment."""
-        around = surroundings(self.address_variable)
-        return [who(ref, around) for ref in refs]
+        return askers(refs, self.address_variable)
 
     def close(self) -> None:  # noqa: D102 - as in Backend
         for store in self._stores.drain():

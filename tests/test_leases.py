@@ -8,6 +8,7 @@ import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -316,6 +317,24 @@ def test_a_renewal_that_gives_less_than_was_left_is_believed(
     clock.sleep(1)
     with pytest.raises(ResolutionError):
         user(live)
+
+
+def test_a_file_beside_a_lease_is_read_each_ttl(clock: FakeClock, store: Lessor, tmp_path: Path) -> None:
+    """Also where nothing is due at a store, and without asking there."""
+    (tmp_path / "note").write_text("one")
+
+    class App(Settings):
+        model_config = SettingsConfigDict(
+            backends={"lessor": store}, chain=(f"file://{tmp_path}",), cache=CachePolicy(ttl=15, jitter=0)
+        )
+        database: Annotated[User, From("lessor://creds/app")]
+        note: str
+
+    with Live(App) as live:
+        (tmp_path / "note").write_text("two")
+        clock.sleep(15)
+        refresh()
+        assert (live.current.note, len(store.log)) == ("two", 1)
 
 
 def test_a_lease_is_given_back_at_the_end(store: Lessor, live: Live[Settings]) -> None:

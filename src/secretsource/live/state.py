@@ -134,11 +134,14 @@ class State(Generic[S]):
 
 
 def _next_action(access: Access | None, policy: CachePolicy, at_least: float) -> float | None:
-    """Seconds to the next refresh; None where caching is turned off, and only `refresh` asks anew."""
+    """Seconds to the next refresh; None where caching is turned off, and only `refresh` asks anew.
+
+    It comes each `ttl`, also where the stores' own values are good for longer: files are read with it.
+    """
     if policy.ttl <= 0:
         return None
     seconds = None if access is None else access.next_action()
-    return policy.ttl if seconds is None else max(seconds, at_least)
+    return policy.ttl if seconds is None else max(min(seconds, policy.ttl), at_least)
 
 
 def _words(problem: Exception | None, stale: Mapping[Path, Failure]) -> str:

@@ -62,6 +62,22 @@ def missing(session: Session, vault: stores.Vault) -> None:
     session.run("secretsource explain smtp_password", "missing", "aws-sm://production/shop#mail/password", status=1)
 
 
+def moved(session: Session) -> None:
+    session.say(
+        "The same class, moved by one variable: now four stores are asked, and those of a round at the same time."
+    )
+    session.export(
+        "SECRETSOURCE_CHAIN",
+        "env:// azure-kv://pay-vault gcp-sm://demo-project vault://kv/shop aws-sm://production/shop",
+    )
+    session.run("secretsource check", "1 from azure-kv", "1 from gcp-sm")
+    session.run(
+        "secretsource explain smtp_password signing_key",
+        "azure-kv://pay-vault/mail-password",
+        "gcp-sm://demo-project/signing_key",
+    )
+
+
 def main() -> int:
     """Run it all; the exit status is 0 if everything came out as expected."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped then, too
@@ -70,6 +86,9 @@ def main() -> int:
         home, logs = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2))
         starting_vault = meanwhile.submit(lambda: stack.enter_context(stores.vault(logs)))
         starting_aws = meanwhile.submit(lambda: stack.enter_context(stores.aws()))
+        clouds = [
+            meanwhile.submit(lambda store=store: stack.enter_context(store())) for store in (stores.azure, stores.gcp)
+        ]
         session = Session(home)
         shutil.copy(Path(__file__).with_name("shop.py"), home)
         (home / ".env").write_text(DOTENV)
@@ -80,6 +99,8 @@ def main() -> int:
         production(session)
         denied(session, vault)
         missing(session, vault)
+        session.variables |= {**clouds[0].result(), **clouds[1].result()}
+        moved(session)
     for problem in session.unexpected:
         print(f"Not as expected: {problem}", file=sys.stderr)
     if not session.unexpected:

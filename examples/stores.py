@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from tests.servers import moto, openbao
+from tests.servers.azurecloud import AzureCloud
+from tests.servers.gcpsm import SecretManager
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -64,3 +66,22 @@ def aws() -> Iterator[Mapping[str, str]]:
         client = server.client("secretsmanager")
         client.create_secret(Name="production/shop", SecretString=json.dumps(AWS_SHOP))
         yield {"AWS_ENDPOINT_URL": server.url, "AWS_REGION": moto.REGION, **moto.KEYS}
+
+
+@contextmanager
+def azure() -> Iterator[Mapping[str, str]]:
+    """A stand-in for Key Vault and Entra ID under their real host names, which a proxy leads here."""
+    with AzureCloud() as cloud:
+        cloud.vault.put("mail-password", "not-a-real-smtp-password", "pay-vault")
+        yield {**cloud.environment, **cloud.login}
+
+
+@contextmanager
+def gcp() -> Iterator[Mapping[str, str]]:
+    """A stand-in for Google Secret Manager, reached as its emulator is."""
+    server = SecretManager()
+    try:
+        server.put("signing_key", "not-a-real-signing-key")
+        yield {"SECRET_MANAGER_EMULATOR_HOST": server.address}
+    finally:
+        server.stop()

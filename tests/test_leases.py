@@ -347,6 +347,17 @@ def test_a_lease_is_given_back_at_the_end(store: Lessor, live: Live[Settings]) -
     assert len(store.times("revoke")) == 1
 
 
+def test_users_that_were_replaced_are_given_back_as_well(clock: FakeClock, store: Lessor, live: Live[Settings]) -> None:
+    """Those that have not ended by themselves."""
+    clock.sleep(30)
+    live.refresh(force=True)
+    clock.sleep(35)
+    live.refresh(force=True)
+    assert [store.holds(number) for number in ("1", "2", "3")] == [False, True, True]
+    live.close()
+    assert sorted(number for what, _, number in store.log if what == "revoke") == ["2", "3"]
+
+
 def test_what_another_live_object_uses_is_kept(world: World, store: Lessor, live: Live[Settings]) -> None:
     """The last one gives it back."""
     with Live[Settings](world.settings) as other:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from secretsource.backend import Backend, Lease
     from secretsource.cache import CachePolicy, Entry, Key, MemoryCache
     from secretsource.clock import Clock
+    from secretsource.ref import Ref
 
 _UPKEEP_WITHIN: Final = 5.0  # seconds; a renewal that hangs holds up no snapshot for longer
 _log: Final = logging.getLogger("secretsource.live")
@@ -79,13 +80,13 @@ def revoke_leases(lessors: Mapping[Key, Backend], cache: MemoryCache, deadline: 
 
     What a parent process has read stays: it is in use there.
     """
-    tasks = []
+    tasks: list[tuple[Ref, Task[None]]] = []
     for key, backend in lessors.items():
-        entry = cache.entry(key)
-        if entry is None or entry.lease is None or entry.inherited or not isinstance(backend, Leasing):
+        if not isinstance(backend, Leasing) or not (leases := cache.leases(key)):
             continue
         cache.drop(key)
-        tasks.append((key.document, Task(partial(backend.revoke_lease, key.document, entry.lease, deadline))))
+        revoke = partial(backend.revoke_lease, key.document)
+        tasks += [(key.document, Task(partial(revoke, lease, deadline))) for lease in leases]
     for document, task in tasks:
         if not task.wait(deadline.remaining()) or task.error is not None:
             _log.warning("a lease was not given back, and ends by itself: %s", document)

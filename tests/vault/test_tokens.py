@@ -179,6 +179,43 @@ def test_a_root_token_is_left_alone(front: VaultFront, openbao: OpenBao, clock: 
     assert (front.count(LOOK_UP), front.count(RENEW)) == (1, 0)
 
 
+# upkeep, for who does not read for a while
+
+
+def test_a_token_is_kept_up_without_a_read(openbao: OpenBao, front: VaultFront, clock: HandClock) -> None:
+    """It says itself when it is due; nothing is asked before."""
+    vault = by_role(openbao, front, token_ttl=60)
+    assert vault.upkeep(clock.deadline()) is None
+    said(vault, APP, clock.deadline())
+    told = []
+    for seconds in (0, 39, 2, 39, 1):
+        clock.now += seconds
+        told.append((vault.upkeep(clock.deadline()), front.count(RENEW)))
+    assert told == [(40.0, 0), (1.0, 0), (40.0, 1), (1.0, 1), (40.0, 2)]
+    assert front.count(LOGIN) == 1
+
+
+def test_a_token_that_cannot_be_renewed_needs_no_upkeep(openbao: OpenBao, front: VaultFront, clock: HandClock) -> None:
+    """A login comes with the next read, if there is one."""
+    vault = by_role(openbao, front, token_ttl=60, token_type="batch")
+    said(vault, APP, clock.deadline())
+    clock.now += 100
+    assert vault.upkeep(clock.deadline()) is None
+    assert front.count(LOGIN) == 1
+
+
+def test_upkeep_of_a_handed_over_token_begins_with_a_question(
+    openbao: OpenBao, front: VaultFront, clock: HandClock
+) -> None:
+    """For how long it holds."""
+    vault, _ = by_token(openbao, front, ttl="60s")
+    said(vault, APP, clock.deadline())
+    assert vault.upkeep(clock.deadline()) == 1.0
+    clock.now += 1
+    assert 35 < float(vault.upkeep(clock.deadline()) or 0) <= 40
+    assert (front.count(LOOK_UP), front.count(RENEW)) == (1, 0)
+
+
 # the end of a token
 
 

@@ -78,8 +78,7 @@ class MemoryCache:
         self._flights: dict[Key, _Flight] = {}
         self._generation = 0
         for slot in self._slots.values():
-            if slot.entry is not None:
-                slot.entry.inherited = True
+            slot.after_fork()
 
     def begin(
         self,
@@ -244,6 +243,12 @@ class MemoryCache:
         """What is there for a key, fresh or not."""
         slot = self._slots.get(key)
         return None if slot is None else slot.entry
+
+    def leases(self, key: Key) -> list[Lease]:
+        """The leases of this process that a key has, of earlier values too."""
+        with self._lock:
+            slot = self._slots.get(key)
+            return [] if slot is None else slot.leases(self.clock)
 
     def drop(self, key: Key) -> None:
         """Forget one key."""

@@ -27,13 +27,14 @@ class Slot:
     - DENIED, UNAUTHENTICATED, INACTIVE: it is dropped.
     """
 
-    __slots__ = ("backoff", "entry", "missing_since", "setback")
+    __slots__ = ("_aside", "backoff", "entry", "missing_since", "setback")
 
     def __init__(self) -> None:
         self.entry: Entry | None = None
         self.setback: Failure | None = None
         self.missing_since: float | None = None
         self.backoff = Backoff()
+        self._aside: list[tuple[Lease, float]] = []  # with the moment at which each ends
 
     def usable(self, clock: Clock, policy: CachePolicy) -> Entry | None:
         """The entry that may be served while no newer one can be had."""
@@ -47,7 +48,7 @@ class Slot:
         elif result.value is None and self.entry is not None and self.entry.value is not None:
             self._miss(result, clock, policy)
         else:
-            self._replace(result)
+            self._replace(result, clock)
 
     def hurry(self, backoff: Backoff, clock: Clock, policy: CachePolicy) -> None:
         """Where there is a lease, shorten a wait, so that there are more tries before its end."""
@@ -61,6 +62,7 @@ class Slot:
             if self.usable(clock, policy):
                 self.hurry(self.backoff, clock, policy)
         else:
+            self._lay_aside(self.entry, clock)
             self.entry = None
             self.backoff.reset()
 
@@ -76,15 +78,34 @@ class Slot:
         if self.missing_since is None:
             self.missing_since = now
         if now - self.missing_since >= policy.negative_ttl:
-            self._replace(result)
+            self._replace(result, clock)
             return
         self.setback = Failure(Outcome.MISSING, result.detail or "it does not exist any more")
         self.backoff.failures, self.backoff.until = 1, self.missing_since + policy.negative_ttl
 
-    def _replace(self, result: Entry) -> None:
+    def leases(self, clock: Clock) -> list[Lease]:
+        """The leases to give back: that of the value there is, and of those before it. Not a parent process's."""
+        self._lay_aside(self.entry, clock)
+        return [lease for lease, _ in self._aside]
+
+    def after_fork(self) -> None:
+        """In a forked child: the leases are the parent's."""
+        self._aside.clear()
+        if self.entry is not None:
+            self.entry.inherited = True
+
+    def _lay_aside(self, entry: Entry | None, clock: Clock) -> None:
+        """Remember the lease of a value that is not needed any more."""
+        self._aside = [(lease, end) for lease, end in self._aside if end > clock.monotonic()]
+        if entry is not None and entry.lease is not None and not entry.inherited:
+            self._aside.append((entry.lease, entry.monotonic + entry.lease.seconds))
+
+    def _replace(self, result: Entry, clock: Clock) -> None:
         old = self.entry
         if old is not None and result.monotonic < old.monotonic:
+            self._lay_aside(result, clock)
             return  # asked earlier, and arrived later
+        self._lay_aside(old, clock)
         if old is not None and result.goes_back_from(old):
             old.monotonic, old.wall = result.monotonic, result.wall
         else:

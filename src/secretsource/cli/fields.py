@@ -15,10 +15,10 @@ from secretsource.errors import Outcome, Problem
 from secretsource.ref import did_you_mean
 from secretsource.settings import Settings
 from secretsource.settings.explanation import Explanation
-from secretsource.settings.leaves import fields_of, plain_type
+from secretsource.settings.leaves import fields_of, leaves_by_path, plain_type
 from secretsource.settings.load import Load
 from secretsource.settings.placement import place_values
-from secretsource.settings.plan import leaves_by_path, standard_chain
+from secretsource.settings.plan import standard_chain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -9,8 +9,8 @@ from pydantic import ValidationError
 
 from secretsource.errors import Outcome, Problem, ResolutionError
 from secretsource.ref import Ref
+from secretsource.settings.leaves import leaves_by_path
 from secretsource.settings.placement import leaves_at
-from secretsource.settings.plan import leaves_by_path
 from secretsource.settings.scrub import without_input
 
 if TYPE_CHECKING:

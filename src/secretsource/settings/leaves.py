@@ -12,6 +12,7 @@ import typing
 from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from weakref import WeakKeyDictionary
 
 from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, Secret, SecretBytes, SecretStr
 from pydantic.dataclasses import is_pydantic_dataclass
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 Place = tuple[str | int, ...]
 
+_leaves: WeakKeyDictionary[type[BaseSettings], dict[tuple[str, ...], Leaf]] = WeakKeyDictionary()
 _NATIVE = (bool, int, float, complex, enum.Enum, date, time, timedelta)
 
 
@@ -104,6 +106,15 @@ class _Way:
     places: tuple[tuple[Place, ...], ...] = ()
     steering: tuple[tuple[int, From], ...] = ()
     models: tuple[type, ...] = field(default=())
+
+
+def leaves_by_path(settings_cls: type[BaseSettings]) -> Mapping[tuple[str, ...], Leaf]:
+    """The class's leaves, found once."""
+    if not settings_cls.__pydantic_complete__:
+        return {leaf.path: leaf for leaf in leaves_of(settings_cls)}
+    if settings_cls not in _leaves:
+        _leaves[settings_cls] = {leaf.path: leaf for leaf in leaves_of(settings_cls)}
+    return _leaves[settings_cls]
 
 
 def leaves_of(settings_cls: type[BaseSettings]) -> tuple[Leaf, ...]:

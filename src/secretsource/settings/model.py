@@ -1,4 +1,7 @@
-"""Settings: a BaseSettings whose fields come from a chain of sources."""
+"""Settings: a BaseSettings whose fields come from a chain of sources.
+
+What a load needs is imported with the first chain that is used: until then a class costs what a BaseSettings costs.
+"""
 
 from __future__ import annotations
 
@@ -13,10 +16,8 @@ from pydantic_settings import SettingsConfigDict as BaseConfigDict
 from secretsource.concurrency import in_background
 from secretsource.errors import ResolutionError
 from secretsource.redaction import quiet
-from secretsource.settings.load import Load, current_load, record_of
+from secretsource.settings.leaves import leaves_by_path
 from secretsource.settings.masking import mask_strings, shown_arguments
-from secretsource.settings.plan import leaves_by_path
-from secretsource.settings.provenance import Record
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,6 +79,8 @@ class ChainSettingsSource(PydanticBaseSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         """Find every field that no earlier source has, and return what was found."""
+        from secretsource.settings.load import Load, current_load
+
         running = current_load.get()
         of_ours = running is not None and running.settings_cls is self.settings_cls
         load = running if running is not None and of_ours else Load(self.settings_cls)
@@ -103,13 +106,15 @@ class Settings(BaseSettings):
 
     model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict()
 
-    _secretsource: Record | None = PrivateAttr(default=None)
+    _secretsource: Any = PrivateAttr(default=None)  # a Record, whose module comes with the first chain that is used
 
     def __init__(__pydantic_self__, **values: Any) -> None:  # noqa: N805 - a field may be called self
         settings_cls = type(__pydantic_self__)
         if not uses_chain(settings_cls):
             super().__init__(**values)
             return
+        from secretsource.settings.load import Load, current_load
+
         load = Load(settings_cls, values)
         error: Exception | None = None
         token = current_load.set(load)
@@ -139,6 +144,8 @@ class Settings(BaseSettings):
         standard = (env_settings, dotenv_settings, file_secret_settings)
         if not uses_chain(settings_cls):
             return init_settings, *standard
+        from secretsource.settings.load import current_load
+
         if (load := current_load.get()) is not None:
             load.env_settings = env_settings
         chain = ChainSettingsSource(settings_cls)
@@ -165,6 +172,8 @@ class Settings(BaseSettings):
         Raises:
             KeyError: There is no such leaf; the message names those there are.
         """
+        from secretsource.settings.load import record_of
+
         record = self._secretsource or record_of(type(self))
         return record.resolution(field)
 

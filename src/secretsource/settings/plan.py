@@ -17,7 +17,7 @@ from secretsource.question import Question, Step
 from secretsource.ref import Ref, did_you_mean, encode
 from secretsource.registry import BUILT_IN
 from secretsource.settings.config import own_backends
-from secretsource.settings.leaves import Leaf, leaves_of
+from secretsource.settings.leaves import Leaf, leaves_by_path
 from secretsource.source import Source
 
 if TYPE_CHECKING:
@@ -68,16 +68,6 @@ def _in_stage(step: Step, stage: str) -> Sequence[Step]:
 
 _TTL_OF_STAGE: Final = "1"  # seconds: a rotation goes through the stages in a few of them
 _plans: WeakKeyDictionary[type[BaseSettings], dict[tuple[object, ...], Plan]] = WeakKeyDictionary()
-_leaves: WeakKeyDictionary[type[BaseSettings], dict[tuple[str, ...], Leaf]] = WeakKeyDictionary()
-
-
-def leaves_by_path(settings_cls: type[BaseSettings]) -> Mapping[tuple[str, ...], Leaf]:
-    """The class's leaves, found once."""
-    if not settings_cls.__pydantic_complete__:
-        return {leaf.path: leaf for leaf in leaves_of(settings_cls)}
-    if settings_cls not in _leaves:
-        _leaves[settings_cls] = {leaf.path: leaf for leaf in leaves_of(settings_cls)}
-    return _leaves[settings_cls]
 
 
 def plan_for(settings_cls: type[BaseSettings], chain: object = None, *, with_dotenv: bool = False) -> Plan:

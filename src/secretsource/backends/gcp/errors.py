@@ -108,7 +108,8 @@ def _may_pass(error: Exception) -> bool:
     """Whether a login failed because the other side had an error, and refused nothing."""
     names = _names(error)
     if "google.auth.exceptions.OAuthError" in names:  # it says "Error code ..." where the other side speaks OAuth
-        return not re.match(r"Error code (?!server_error|temporarily_unavailable|internal_)", str(error.args[0]))
+        said = str(error)
+        return bool(said) and not re.match(r"Error code (?!server_error|temporarily_unavailable|internal_)", said)
     return "google.auth.exceptions.RefreshError" in names and bool(getattr(error, "retryable", False))
 
 

@@ -122,7 +122,8 @@ class Entry:
 
     def lease_over(self, clock: Clock) -> bool:
         """Whether it came with a lease that has ended."""
-        return self.lease is not None and self.age(clock) >= self.lease.seconds
+        lease = self.lease
+        return lease is not None and self.age(clock) >= lease.seconds
 
     def wants_prolonging(self, clock: Clock, policy: CachePolicy) -> bool:
         """Whether its lease may be prolonged, and ought to be now."""

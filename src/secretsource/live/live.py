@@ -102,7 +102,7 @@ class Live(Generic[S]):
         return snapshot if snapshot is not None else self._current_with_care()
 
     def _current_with_care(self) -> S:
-        other: S | None = substitute(self)
+        other: S | None = substitute(self) if self._stand_ins else None
         if other is not None:
             return other
         if self._state.snapshot is None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from secretsource.access import Access
-    from secretsource.cache import CachePolicy, Failure
+    from secretsource.cache import CachePolicy, Entry, Failure
     from secretsource.clock import Clock
     from secretsource.question import Answer
     from secretsource.settings.renewal import Renewal
@@ -36,6 +36,7 @@ class State(Generic[S]):
         snapshot: The settings, or None before the first load and after the end.
         answers: What they were made of, by path.
         leased: Those of them that came with a lease.
+        lease_entries: The cache's entries that those came from, each once.
         stale: Why a field has kept its value, by path.
         fatal: The problems because of which the snapshot may not be served any more.
         error: What went wrong, in words.
@@ -49,6 +50,7 @@ class State(Generic[S]):
     snapshot: S | None = None
     answers: Mapping[Path, Answer] = field(default_factory=dict)
     leased: Mapping[Path, Answer] = field(default_factory=dict)
+    lease_entries: Sequence[Entry] = ()
     stale: Mapping[Path, Failure] = field(default_factory=dict)
     fatal: Sequence[Problem] | None = None
     error: str | None = None
@@ -75,13 +77,17 @@ class State(Generic[S]):
             snapshot, answers = before.snapshot, before.answers
         else:
             answers = renewal.answers
+        leased = {path: answer for path, answer in answers.items() if answer.entry and answer.entry.lease}
         access = renewal.access or (before.access if before is not None else None)
         seconds = _next_action(access, policy, _AT_LEAST if problem is None else _AFTER_A_PROBLEM)
         well = problem is None and not renewal.stale
         return cls(
             snapshot=snapshot,
             answers=answers,
-            leased={path: answer for path, answer in answers.items() if answer.entry and answer.entry.lease},
+            leased=leased,
+            lease_entries=tuple(
+                {id(answer.entry): answer.entry for answer in leased.values() if answer.entry}.values()
+            ),
             stale=renewal.stale,
             fatal=tuple(problem.problems) if isinstance(problem, ResolutionError) else None,
             error=None if well else _words(problem, renewal.stale),
@@ -99,6 +105,8 @@ class State(Generic[S]):
 
     def lease_over(self, clock: Clock) -> ResolutionError | None:
         """The error of a snapshot in which a lease has ended, or None. Every read asks, so that none comes too late."""
+        if not any(entry.lease_over(clock) for entry in self.lease_entries):
+            return None
         over = [path for path, answer in self.leased.items() if answer.entry and answer.entry.lease_over(clock)]
         problems = [_over(path, self.leased[path], self.stale.get(path)) for path in over]
         return ResolutionError(problems, title=type(self.snapshot).__name__) if problems else None

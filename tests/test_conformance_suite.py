@@ -257,7 +257,7 @@ def test_a_failure_that_the_harness_cannot_make_has_to_be_named() -> None:
     class Forgetful(Suite):
         failing = BackendConformance.failing  # type: ignore[assignment]  # back to the one that fails
 
-    with pytest.raises(NotImplementedError, match="name it in `cannot`"):
+    with pytest.raises(TypeError, match="name it in `cannot`"):
         Forgetful().test_failures_are_told_apart(Ability.DENIED)
 
 

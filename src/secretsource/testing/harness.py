@@ -95,9 +95,7 @@ class Harness(ABC):
 
     def failing(self, name: str, outcome: Outcome) -> AbstractContextManager[None]:
         """While inside, the store answers so for this name; UNAVAILABLE is a connection that is cut."""
-        raise NotImplementedError(
-            f"{type(self).__name__} can fail for no reason: name it in `cannot` ({name}, {outcome})"
-        )
+        raise TypeError(f"{type(self).__name__} can fail for no reason: name it in `cannot` ({name}, {outcome})")
 
     def calls(self) -> int:
         """Requests that the store has seen so far; 0 for ever where there are none."""

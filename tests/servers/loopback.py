@@ -133,11 +133,12 @@ class _Server(ThreadingHTTPServer):
 
     def finish_request(self, request: Any, client_address: Any) -> None:
         with suppress(OSError):  # a client that left, or whose handshake failed
-            if self._context:  # here, in the connection's own thread, so that no handshake holds up the others
-                request = self._context.wrap_socket(request, server_side=True)
-            super().finish_request(request, client_address)
-            if self._context:
-                request.close()
+            if self._context is None:
+                super().finish_request(request, client_address)
+                return
+            # here, in the connection's own thread, so that no handshake holds up the others
+            with self._context.wrap_socket(request, server_side=True) as wrapped:
+                super().finish_request(wrapped, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

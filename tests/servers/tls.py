@@ -6,20 +6,33 @@ import atexit
 import functools
 import ssl
 import tempfile
+import threading
 from pathlib import Path
 
 import trustme
 
+_making = threading.RLock()  # servers may start at the same time, and there is to be one authority
 
-@functools.cache
+
 def authority() -> trustme.CA:
     """The authority that all servers' certificates come from."""
+    with _making:
+        return _authority()
+
+
+@functools.cache
+def _authority() -> trustme.CA:
     return trustme.CA(organization_name="secretsource tests")
 
 
-@functools.cache
 def bundle() -> str:
     """The path of its certificate, for `REQUESTS_CA_BUNDLE` and the like."""
+    with _making:
+        return _bundle()
+
+
+@functools.cache
+def _bundle() -> str:
     folder = tempfile.TemporaryDirectory(prefix="secretsource-ca-")
     atexit.register(folder.cleanup)
     path = Path(folder.name, "ca.pem")

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+from contextvars import ContextVar
 
 import pytest
 
 from secretsource.clock import Deadline
-from secretsource.concurrency import PerProcess, Task, each, in_background
+from secretsource.concurrency import PerProcess, Task, _Crew, each, in_background
 
 
 def test_each_calls_once_for_each_item_and_keeps_errors_apart() -> None:
@@ -67,6 +68,50 @@ def test_a_task_carries_its_result_or_its_error() -> None:
     assert fine.result() == 1
     with pytest.raises(ZeroDivisionError):
         failing.result()
+
+
+def test_a_thread_is_used_again() -> None:
+    """It does not end with its call: one that ends as the process forks can leave a lock of OpenSSL's locked."""
+    crew, idents = _Crew(), []
+    for _ in range(3):
+        crew.run(lambda: idents.append(threading.get_ident()))
+        while not crew.idle:
+            threading.Event().wait(0.001)
+    assert len(set(idents)) == 1 < len(idents)
+
+
+def test_a_thread_that_is_left_behind_is_not_used_again() -> None:
+    """Another one takes its place."""
+    crew, release, done = _Crew(), threading.Event(), threading.Event()
+    crew.run(lambda: release.wait(60))
+    crew.run(done.set)
+    assert done.wait(10)
+    release.set()
+
+
+def test_a_forked_child_has_threads_of_its_own() -> None:
+    """The parent's idle ones are not there."""
+    assert each(lambda item: item, [1, 2], Deadline(10)) == {1: 1, 2: 2}
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if each(lambda item: item, [1, 2], Deadline(5)) == {1: 1, 2: 2} else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_what_a_call_leaves_in_its_context_is_gone_for_the_next() -> None:
+    """As it would be in a thread of its own."""
+    variable: ContextVar[str] = ContextVar("variable", default="clean")
+    crew, found = _Crew(), []
+
+    def call() -> None:
+        found.append(variable.get())
+        variable.set("soiled")
+
+    for _ in range(2):
+        crew.run(call)
+        while not crew.idle:
+            threading.Event().wait(0.001)
+    assert found == ["clean", "clean"]
 
 
 def test_something_is_made_once_for_all_threads() -> None:

@@ -10,6 +10,8 @@ import contextlib
 import os
 import threading
 import weakref
+from contextvars import Context
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
     from secretsource.clock import Deadline
 
+_BUSY, _IDLE = "secretsource", "secretsource-idle"  # names of threads
+_MOST_IDLE = 64  # threads
 _MOMENT = 60.0  # seconds; the call has ended, only its last line may still be running
 
 T = TypeVar("T")
@@ -24,15 +28,54 @@ K = TypeVar("K", bound="Hashable")
 V = TypeVar("V")
 
 
-class Task(Generic[T]):
-    """A call that runs in a daemon thread of its own."""
+class _Crew:
+    """Daemon threads that wait for their next call.
 
-    def __init__(self, call: Callable[[], T], *, name: str = "secretsource") -> None:
+    They do not end after one: a thread that has spoken TLS ends under a lock of OpenSSL's, and in a child that is
+    forked at that moment the lock stays locked, and its first connection hangs. Forking right after a load is what
+    preloading servers do.
+    """
+
+    def __init__(self) -> None:
+        self.idle: list[SimpleQueue[Callable[[], object]]] = []
+
+    def run(self, call: Callable[[], object]) -> None:
+        """Have one of them make this call; a new one, if none is idle."""
+        try:
+            calls = self.idle.pop()
+        except IndexError:
+            calls = SimpleQueue()
+            threading.Thread(target=self._work, args=(calls,), name=_IDLE, daemon=True).start()
+        calls.put(call)
+
+    def _work(self, calls: SimpleQueue[Callable[[], object]]) -> None:
+        thread = threading.current_thread()
+        while True:
+            call = calls.get()
+            thread.name = _BUSY
+            Context().run(call)  # what an SDK leaves in context variables ends with the call, as with a thread
+            del call
+            thread.name = _IDLE
+            if len(self.idle) >= _MOST_IDLE:
+                return
+            self.idle.append(calls)
+
+
+_crew = _Crew()
+
+
+class Task(Generic[T]):
+    """A call that runs in a daemon thread; in one of its own, if that is to have a name."""
+
+    def __init__(self, call: Callable[[], T], *, name: str | None = None) -> None:
         self._call = call
         self._done = threading.Event()
         self._result: T
         self.error: BaseException | None = None
-        threading.Thread(target=self._run, name=name, daemon=True).start()
+        if name is None:
+            _crew.run(self._run)
+        else:
+            threading.Thread(target=self._run, name=name, daemon=True).start()
 
     def _run(self) -> None:
         try:
@@ -81,7 +124,7 @@ def each(
                     changed.notify_all()
 
     for _ in range(min(workers, len(items))):
-        threading.Thread(target=work, name="secretsource", daemon=True).start()
+        _crew.run(work)
     with changed:
         changed.wait_for(lambda: len(results) == len(items), timeout=deadline.remaining())
         late = {item: TimeoutError("no answer in time") for item in items if item not in results}
@@ -149,6 +192,7 @@ _left_behind: list[object] = []  # a parent's clients are never finalised in the
 
 
 def _after_fork() -> None:
+    _crew.idle.clear()  # threads are not forked
     for pool in list(_everywhere):
         _left_behind.append(pool._made)  # noqa: SLF001 - same module
         pool._reset()  # noqa: SLF001 - same module

@@ -78,6 +78,11 @@ def _kinds(error: object) -> Iterator[str]:
     yield from (kind.__name__ for kind in type(error).__mro__)
 
 
+def innermost(error: Exception) -> str:
+    """The name of the class of the error behind all others."""
+    return next(_kinds(error))
+
+
 WORDS_OF_OUTCOME: Final[Mapping[Outcome, tuple[str, str | None]]] = {
     Outcome.INACTIVE: ("the secret is being deleted or recovered", None),
     Outcome.DENIED: ("denied", "needs the secret permission 'get' on this vault"),

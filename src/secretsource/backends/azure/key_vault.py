@@ -21,7 +21,7 @@ from secretsource.backends.azure.errors import Refused, advice_on, outcome_of
 from secretsource.backends.azure.login import Login, default_credential, who
 from secretsource.backends.azure.place import Place, place_of
 from secretsource.backends.azure.wire import CONNECT, CONNECTIONS, READ, Straight, TokenAhead, retry_after, silence
-from secretsource.concurrency import PerProcess, Task, each
+from secretsource.concurrency import PerProcess, each
 from secretsource.document import Number, parse_json
 from secretsource.errors import InvalidSecret, Outcome
 
@@ -106,7 +106,7 @@ class KeyVaultBackend(Backend):
         url, scope = f"https://{place.host}", place.scope
         wire = Straight(url, **self._options)
         if scope:
-            Task(lambda: login.get_token(scope, enable_cae=True))
+            login.start(scope)
         with needs_extra(self.scheme, "azure"):
             from azure.keyvault.secrets import SecretClient
         ours = {"transport": wire, "custom_hook_policy": TokenAhead(login, scope)}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from secretsource.backend import needs_extra
 from secretsource.backends.azure.wire import Watch, silence, transport
 from secretsource.clock import SYSTEM_CLOCK
+from secretsource.concurrency import Task
 from secretsource.errors import BackendError, ConfigurationError, NotAuthenticated, Throttled, Unavailable
 
 if TYPE_CHECKING:
@@ -79,6 +80,11 @@ class Login:
                 token = self._log_in(scopes, {"claims": claims, "tenant_id": tenant_id, **options})
                 self._tokens[key] = token
             return token
+
+    def start(self, scope: str) -> None:
+        """Log in in the background, unless a login has ended before that comes to run."""
+        seen = self._logins
+        Task(lambda: self.get_token(scope, enable_cae=True) if self._logins == seen else None)
 
     def refuse(self, token: str) -> None:
         """Take in that a vault refused a token: it is forgotten, with the credential, which would give it again."""
@@ -177,7 +183,8 @@ def _meaning(error: Exception, watch: Watch, credential: object) -> BackendError
     if trouble is not None and not (trouble.probe and "," in tried):
         kind = Throttled if trouble.status == HTTPStatus.TOO_MANY_REQUESTS else Unavailable
         detail = f"the login server {trouble.host} {trouble.what}"
-        return kind(detail, hint=f"tried {tried}; check the network and HTTPS_PROXY", retry_after=trouble.retry_after)
+        hint = f"tried {tried}; {_AUTHORITY if 'SSL' in trouble.what else _NETWORK}"
+        return kind(detail, hint=hint, retry_after=trouble.retry_after)
     if (network_error := _unreached(error)) is not None:
         return Unavailable(f"the login server cannot be reached ({network_error})", hint=f"tried {tried}")
     code = re.search(r"AADSTS\d+", str(error))
@@ -199,6 +206,8 @@ def _unreached(error: BaseException | None) -> str | None:
 
 
 _MEMBER: Final = re.compile(r"(?m)^\t(\w+)(?::|$)")  # a line of the SDK's list of what it tried
+_AUTHORITY: Final = "for a private certificate authority set REQUESTS_CA_BUNDLE"
+_NETWORK: Final = "check the network and HTTPS_PROXY"
 _HOW: Final = (
     "set AZURE_TENANT_ID, AZURE_CLIENT_ID and AZURE_CLIENT_SECRET (or AZURE_CLIENT_CERTIFICATE_PATH), "
     "run where there is a workload or managed identity, or log in with `az login`"

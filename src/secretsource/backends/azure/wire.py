@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
 from secretsource.backend import needs_extra
+from secretsource.backends.azure.errors import innermost
 from secretsource.document import MAX_BYTES
 from secretsource.errors import InvalidSecret, Unavailable
 from secretsource.redaction import quiet
@@ -183,9 +184,12 @@ class Watch:
         host = urlsplit(request.url).hostname or ""
         if "connection_timeout" in options:  # a probe: the SDK bounds only the first half of the wait
             options.setdefault("read_timeout", options["connection_timeout"])
-        before, self.trouble = self.trouble, Trouble(host, "cannot be reached", probe=host == _IMDS)
-        response = self._transport.send(request, **options)
-        self.trouble = _trouble_in(response, host) or before
+        try:
+            response = self._transport.send(request, **options)
+        except Exception as error:
+            self.trouble = Trouble(host, f"cannot be reached ({innermost(error)})", probe=host == _IMDS)
+            raise
+        self.trouble = _trouble_in(response, host) or self.trouble
         return response
 
     def __getattr__(self, name: str) -> Any:

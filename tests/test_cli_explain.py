@@ -147,11 +147,13 @@ def test_the_more_room_the_more_is_told(shop: CommandLine) -> None:
 
 
 def test_a_terminal_gets_colours_unless_it_does_not_want_them(shop: CommandLine) -> None:
-    """NO_COLOR and TERM=dumb are heeded, and a pipe never gets any."""
+    """NO_COLOR and TERM=dumb are heeded; a pipe gets none unless FORCE_COLOR asks for them."""
     assert TERMINAL_CODE.search(on_terminal("explain", variables=shop.named)[1])
     for unwanted in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         assert not TERMINAL_CODE.search(on_terminal("explain", variables={**shop.named, **unwanted})[1])
     assert not TERMINAL_CODE.search(shop.run("explain").stdout.decode())
+    assert TERMINAL_CODE.search(shop.run("explain", FORCE_COLOR="1").stdout.decode())
+    assert not TERMINAL_CODE.search(shop.run("explain", FORCE_COLOR="1", NO_COLOR="1").stdout.decode())
 
 
 def test_what_holds_for_several_fields_is_said_once(command_line: CommandLine) -> None:

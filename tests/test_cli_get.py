@@ -151,6 +151,11 @@ def test_a_scheme_of_the_classs_own_is_known(command_line: CommandLine) -> None:
     assert command_line("get", "second://a").stdout == "1\n"
 
 
+def test_a_ref_of_a_store_that_is_built_in_needs_no_class(shop: CommandLine) -> None:
+    """One that cannot be imported does no harm."""
+    assert shop.run("get", "env://SHOP_KEY", SECRETSOURCE_SETTINGS="not_there:X", SHOP_KEY="x").stdout == b"x\n"
+
+
 # fields
 
 
@@ -464,11 +469,13 @@ def test_wrong_usage_is_one_line(shop: CommandLine, arguments: list[str], told: 
 # the program
 
 
-def test_a_reader_that_stops_reading_is_no_error(shop: CommandLine) -> None:
-    """`| head -1` shows no traceback; the status is that of SIGPIPE."""
-    (shop.folder / "large").write_text("x" * 500_000)
+@pytest.mark.parametrize("size", [10, 500_000])
+def test_a_reader_that_stops_reading_is_no_error(shop: CommandLine, size: int) -> None:
+    """`| head -1` shows no traceback, neither now nor when Python ends; the status is that of SIGPIPE."""
+    (shop.folder / "large").write_text("x" * size)
     command = [*PROGRAM, "get", f"file://{shop.folder}/large"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()
@@ -524,6 +531,37 @@ def test_a_warning_is_one_line(shop: CommandLine) -> None:
     (shop.folder / ".env").write_text("NOT A VARIABLE\nA=1\n")
     result = shop.run("get", "dotenv://.env#A")
     assert (result.stdout, result.stderr) == (b"1\n", b"warning: .env, line 1: not NAME=VALUE, ignored\n")
+
+
+def test_somebody_elses_warning_is_told_without_its_words(command_line: CommandLine) -> None:
+    """They may hold a value."""
+    canary = Canary()
+    command_line.define(f"""
+        import warnings
+
+        warnings.warn("{canary.value}", RuntimeWarning)
+
+        class ShopSettings(Settings):
+            name: str = "x"
+    """)
+    result = command_line.run("get", "name")
+    told = f"warning: RuntimeWarning in {command_line.module}.py, line 9\n"
+    assert (result.stdout, result.stderr.decode()) == (b"x\n", told)
+
+
+def test_no_error_steers_the_terminal(command_line: CommandLine) -> None:
+    """A problem is one line, whatever a validator has to say."""
+    command_line.define(r"""
+        class ShopSettings(Settings):
+            name: str = Field(default="x", validate_default=True)
+
+            @field_validator("name")
+            @classmethod
+            def check(cls, value: str) -> str:
+                raise ValueError("not\x1b[2J\ngood")
+    """)
+    result = command_line("get", "name")
+    assert result.stderr == "name: INVALID: Value error, not\\x1b[2J\\ngood\n"
 
 
 def test_a_ref_is_had_without_what_only_classes_need(shop: CommandLine) -> None:

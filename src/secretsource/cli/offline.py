@@ -13,7 +13,8 @@ from secretsource.cli.target import changed_environment
 from secretsource.errors import ConfigurationError
 from secretsource.registry import BUILT_IN, ENTRY_POINTS, missing_extra
 from secretsource.settings.config import load_config
-from secretsource.settings.plan import leaves_by_path, plan_for, standard_chain
+from secretsource.settings.leaves import leaves_by_path
+from secretsource.settings.plan import plan_for, standard_chain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _SDK: Final = {
     # extra: the modules that it brings
-    "aws": ("boto3",),
+    "aws": ("botocore",),
     "azure": ("azure.keyvault.secrets", "azure.identity"),
     "gcp": ("google.cloud.secretmanager",),
     "keyring": ("keyring",),

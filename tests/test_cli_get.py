@@ -582,3 +582,11 @@ in sys.modules if name.startswith('secretsource.') and not name.startswith('secr
         result = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
         assert result.stderr.strip() == b""
         assert result.stdout
+
+
+def test_without_its_extra_the_program_says_what_to_install() -> None:
+    """The script is there in every installation, click is not."""
+    code = f"import sys; sys.modules['click'] = None; {PROGRAM[-1].replace("prog_name='secretsource'", '')}"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert lines(result.stderr) == ["secretsource: the command line needs click: pip install 'secretsource[cli]'"]

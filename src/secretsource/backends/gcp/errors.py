@@ -36,11 +36,11 @@ def refuses_token(answer: object) -> bool:
     return isinstance(answer, Exception) and _status(answer) == "UNAUTHENTICATED"
 
 
-def timed_out(answer: object) -> bool:
-    """Whether there was no answer at all in the time of one call."""
+def is_out_of_reach(answer: object) -> bool:
+    """Whether nobody answered, or only to say that the service is not there."""
     if not isinstance(answer, Exception):
         return False
-    return isinstance(answer, TimeoutError) or _status(answer) == "DEADLINE_EXCEEDED"
+    return isinstance(answer, TimeoutError) or _status(answer) in ("DEADLINE_EXCEEDED", "UNAVAILABLE")
 
 
 def advice_on(error: Exception) -> Advice:
@@ -108,7 +108,7 @@ def _may_pass(error: Exception) -> bool:
     """Whether a login failed because the other side had an error, and refused nothing."""
     names = _names(error)
     if "google.auth.exceptions.OAuthError" in names:  # it says "Error code ..." where the other side speaks OAuth
-        said = str(error)
+        said = str(error.args[0]) if error.args else ""
         return bool(said) and not re.match(r"Error code (?!server_error|temporarily_unavailable|internal_)", said)
     return "google.auth.exceptions.RefreshError" in names and bool(getattr(error, "retryable", False))
 
@@ -147,7 +147,10 @@ HINT_OF_REASON: Final = {  # the `reason` that Google adds to a refusal
 WORDS_OF_CLASS: Final[Mapping[str, tuple[str, str | None]]] = {
     "google.auth.exceptions.DefaultCredentialsError": ("no Google credentials were found that can be used", _ADC),
     "google.auth.exceptions.MutualTLSChannelError": ("the client certificate cannot be used", None),
-    "google.auth.exceptions.RefreshError": ("the login was refused", "check the credentials, and what they may do"),
+    "google.auth.exceptions.RefreshError": (
+        "the login was refused",
+        "check the credentials; if they are gcloud's own, run 'gcloud auth application-default login' again",
+    ),
     "google.auth.exceptions.TransportError": ("no connection for the login", _NO_NETWORK),
     "google.auth.exceptions.GoogleAuthError": ("the login failed", _ADC),
     "google.protobuf.json_format.ParseError": ("the answer is not one of Secret Manager's", None),

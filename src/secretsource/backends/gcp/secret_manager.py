@@ -7,9 +7,10 @@ it is `latest`, which is the newest one even if that is disabled. `location=` re
 own address. SECRET_MANAGER_EMULATOR_HOST=localhost:PORT leads to an emulator, without TLS or login;
 CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER=https://HOST[:PORT] to another address, with both.
 
-gRPC is the default: all reads are streams of one connection, so that fifty secrets cost little more than one round
-trip and a fifth of REST's processor time; both cost the same to import and to hold in memory. A process that was forked
-from one with gRPC loaded speaks REST unless the ref says otherwise, since gRPC's C core does not outlive a fork.
+gRPC is the default: all reads are streams of one connection, so that fifty secrets cost two round trips and a fifth of
+REST's processor time. REST opens ten connections and reads one secret at a time on each. Both need the same imports,
+which are what a cold start waits for, and gRPC holds 5 MB more. A process that was forked from one with gRPC loaded
+speaks REST unless the ref says otherwise, since gRPC's C core does not outlive a fork.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from secretsource.backend import Advice, Backend, SecretValue
-from secretsource.backends.gcp.errors import advice_on, outcome_of, refuses_token, timed_out
+from secretsource.backends.gcp.errors import advice_on, is_out_of_reach, outcome_of, refuses_token
 from secretsource.backends.gcp.login import Login
 from secretsource.backends.gcp.place import (
     Place,
@@ -96,8 +97,8 @@ class SecretManagerBackend(Backend):
         login = self._login(place, deadline)
         headers = login.headers(place.url, deadline)
         said = wire.read(names, headers, deadline)
-        if said and all(timed_out(answer) for answer in said.values()):
-            self._wires.drop(place, wire)  # a connection that swallows everything is not tried again
+        if said and all(is_out_of_reach(answer) for answer in said.values()):
+            self._wires.drop(place, wire)  # it may swallow everything for ever; a new connection does not
         refused = [name for name, answer in said.items() if refuses_token(answer)]
         if not refused:
             return said

@@ -77,12 +77,26 @@ def test_a_service_account_s_key_signs_its_own_token(
     assert gcpsm.logins == {}
 
 
-def test_gcloud_s_own_file_is_found(look_up: Callable[..., list[Said]], key_file: str) -> None:
-    """`gcloud auth application-default login` leaves it where the SDK looks."""
-    folder = Path(key_file).parent
-    Path(key_file).rename(folder / "application_default_credentials.json")
-    (said,) = look_up(DB, CLOUDSDK_CONFIG=str(folder))
-    assert said.value == "value"
+def test_a_developer_s_own_login_is_found(
+    gcpsm: SecretManager, network: ConnectProxy, look_up: Callable[..., list[Said]], tmp_path: Path
+) -> None:
+    """`gcloud auth application-default login` leaves a file where the SDK looks."""
+    network.routes["oauth2.googleapis.com"] = gcpsm.tls_port
+    gcpauth.user_file(tmp_path)
+    said = look_up(DB, OVER_REST, CLOUDSDK_CONFIG=str(tmp_path))
+    assert [one.value for one in said] == ["value", "value"]
+    assert gcpsm.logins == {"/token": 1}
+
+
+def test_a_developer_s_login_that_is_over_is_unauthenticated(
+    gcpsm: SecretManager, network: ConnectProxy, look_up: Callable[..., list[Said]], tmp_path: Path
+) -> None:
+    """Google refuses it, and the hint says what to run."""
+    network.routes["oauth2.googleapis.com"] = gcpsm.tls_port
+    gcpauth.user_file(tmp_path, refresh_token="not-a-real-token-any-more")
+    (said,) = look_up(DB, CLOUDSDK_CONFIG=str(tmp_path))
+    assert said.outcome == "UNAUTHENTICATED"
+    assert "gcloud auth application-default login" in str(said.hint)
 
 
 def test_the_metadata_server_gives_a_token(gcpsm: SecretManager, look_up: Callable[..., list[Said]]) -> None:

@@ -24,6 +24,7 @@ EMAIL = f"app@{PROJECT}.iam.gserviceaccount.com"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 AUDIENCE = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/pool/providers/ci"
 SUBJECT = "not-a-real-subject-token"
+REFRESH = "not-a-real-refresh-token"
 METADATA = "/computeMetadata/v1"
 
 
@@ -84,19 +85,18 @@ def answer(tokens: Tokens, method: str, target: str, headers: Mapping[str, str],
         if tokens.refusal:
             status = 503 if tokens.refusal == "temporarily_unavailable" else 400
             return Answer(status, {"error": tokens.refusal, "error_description": "refused by the test"})
-        host = headers.get("Host", "")
-        return _grant(tokens, form, f"http://{host}/token") if path == "/token" else _exchange(tokens, form)
+        return _grant(tokens, form) if path == "/token" else _exchange(tokens, form)
     if method == "GET" and (path in ("", "/") or path.startswith(METADATA)):
         tokens.calls[path] += 1
         return _metadata(tokens, path.removeprefix(METADATA), headers)
     return None
 
 
-def _grant(tokens: Tokens, form: Mapping[str, str], address: str) -> Answer:
-    known = form.get("grant_type") == "urn:ietf:params:oauth:grant-type:jwt-bearer"
-    if known and tokens.claims(form.get("assertion", "")).get("aud") == address:
+def _grant(tokens: Tokens, form: Mapping[str, str]) -> Answer:
+    signed = tokens.claims(form.get("assertion", "")).get("aud") == "https://oauth2.googleapis.com/token"
+    if (form.get("grant_type"), form.get("refresh_token")) == ("refresh_token", REFRESH) or signed:
         return Answer(200, tokens.issue())
-    return Answer(400, {"error": "invalid_grant", "error_description": "Invalid JWT Signature."})
+    return Answer(400, {"error": "invalid_grant", "error_description": "Bad Request"})
 
 
 def _exchange(tokens: Tokens, form: Mapping[str, str]) -> Answer:
@@ -157,6 +157,18 @@ def federated_file(folder: Path, sts: str, subject: str = SUBJECT) -> Path:
         "credential_source": {"file": str(folder / "subject-token")},
     }
     return _written(folder / "federated.json", info)
+
+
+def user_file(folder: Path, refresh_token: str = REFRESH) -> Path:
+    """Write what `gcloud auth application-default login` leaves behind, where gcloud leaves it."""
+    info = {
+        "type": "authorized_user",
+        "client_id": "not-a-real-client",
+        "client_secret": "not-a-real-client-secret",
+        "refresh_token": refresh_token,
+        "quota_project_id": PROJECT,
+    }
+    return _written(folder / "application_default_credentials.json", info)
 
 
 def _written(path: Path, info: Mapping[str, Any]) -> Path:

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 PROJECT, NUMBER = "demo-project", "123456789012"
 REGION = "europe-west1"
-NAMES = "localhost", "127.0.0.1", "secretmanager.googleapis.com", f"secretmanager.{REGION}.rep.googleapis.com"
+NAMES = (
+    *("localhost", "127.0.0.1", "oauth2.googleapis.com", "secretmanager.googleapis.com"),
+    f"secretmanager.{REGION}.rep.googleapis.com",
+)
 
 STATUS_OF = {
     "DENIED": "PERMISSION_DENIED",

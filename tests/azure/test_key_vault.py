@@ -104,10 +104,10 @@ class TestWhere:
 
 class TestWhatComes:
     def test_the_store_s_own_words_come_along(self, vault: AzureCloud) -> None:
-        """Version, creation and expiry are told."""
-        version = vault.vault.put("db", "value", exp=FUTURE, created=PAST)
+        """Version, creation, expiry and content type are told."""
+        version = vault.vault.put("db", "value", exp=FUTURE, created=PAST, content_type="text/plain")
         answer = value(DB)
-        assert (answer.version, answer.warning) == (version, None)
+        assert (answer.version, answer.warning, answer.content_type) == (version, None, "text/plain")
         assert answer.created == datetime.fromtimestamp(PAST, UTC)
         assert answer.expires == datetime.fromtimestamp(FUTURE, UTC)
 

@@ -388,6 +388,34 @@ def test_a_module_may_make_its_settings_when_it_is_imported(shop: CommandLine) -
     assert MemoryBackend().calls == (("signing-key",),)
 
 
+def test_a_package_may_make_its_settings_when_it_is_imported(command_line: CommandLine) -> None:
+    """Also where another module of it does so than the one that is named."""
+    package = command_line.folder / command_line.module
+    package.mkdir()
+    (package / "__init__.py").write_text("from . import app\n")
+    (package / "app.py").write_text("from .settings import ShopSettings\nsettings = ShopSettings()\n")
+    command_line.define(SHOP, module=f"{command_line.module}/settings")
+    MemoryBackend().set("signing-key", "not-a-real-key")
+    named = f"{command_line.module}.settings:ShopSettings"
+    assert command_line("get", "signing_key", "--settings", named).stdout == "not-a-real-key\n"
+    assert MemoryBackend().calls == (("signing-key",),)
+
+
+def test_a_module_may_give_up_without_its_settings(command_line: CommandLine) -> None:
+    """As many a program does that cannot start."""
+    command_line.define("""
+        class ShopSettings(Settings):
+            model_config = SettingsConfigDict(chain=("env://",))
+            name: str = "x"
+
+        try:
+            settings = ShopSettings()
+        except Exception:
+            raise SystemExit("cannot start")
+    """)
+    assert command_line("get", "name").stdout == "x\n"
+
+
 def test_what_has_to_be_loaded_before_the_class_is_there_is_loaded(command_line: CommandLine) -> None:
     """A class that is defined with the help of other settings needs them."""
     command_line.define("""
@@ -455,7 +483,7 @@ def test_options_leave_the_environment_as_it_was(shop: CommandLine, monkeypatch:
         (["get", "--profile", "prodction", "debug"], "there is no profile 'prodction'; did you mean 'production'?"),
         (["get", "--chain", "env:// valt://x", "debug"], "did you mean 'vault'?"),
         (["get", "--format", "xml", "debug"], "'--format'"),
-        (["got"], "No such command 'got'"),
+        (["got"], "there is no command 'got'; did you mean 'get'?"),
         (["--bad"], "No such option"),
     ],
 )
@@ -467,6 +495,13 @@ def test_wrong_usage_is_one_line(shop: CommandLine, arguments: list[str], told: 
 
 
 # the program
+
+
+def test_without_a_command_the_help_is_shown(command_line: CommandLine) -> None:
+    """As it is with `--help`, but that nothing was done."""
+    result = command_line()
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "explain  Show where each value comes from.\n" in result.stderr
 
 
 @pytest.mark.parametrize("size", [10, 500_000])
@@ -586,7 +621,7 @@ in sys.modules if name.startswith('secretsource.') and not name.startswith('secr
 
 def test_without_its_extra_the_program_says_what_to_install() -> None:
     """The script is there in every installation, click is not."""
-    code = f"import sys; sys.modules['click'] = None; {PROGRAM[-1].replace("prog_name='secretsource'", '')}"
+    code = "import sys; sys.modules['click'] = None; from secretsource.cli import main; main()"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (2, "")
     assert lines(result.stderr) == ["secretsource: the command line needs click: pip install 'secretsource[cli]'"]

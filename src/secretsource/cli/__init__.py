@@ -5,18 +5,20 @@ What a command needs beyond click is imported when it runs, so that `--help` and
 
 from __future__ import annotations
 
-import click
-
-from secretsource import __version__
-from secretsource.cli.group import Commands
-from secretsource.cli.target import settings_options
+import sys
+from typing import NoReturn
 
 __all__ = ["main"]
 
-main = Commands(
-    name="secretsource",
-    help="Tell where each setting of an application comes from, and get it.",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-settings_options(main)
-click.version_option(__version__, "-V", "--version", prog_name="secretsource")(main)
+
+def _tell_what_to_install() -> NoReturn:
+    sys.stderr.write("secretsource: the command line needs click: pip install 'secretsource[cli]'\n")
+    sys.exit(2)
+
+
+try:
+    from secretsource.cli.program import main
+except ModuleNotFoundError as error:
+    if error.name != "click":
+        raise
+    main = _tell_what_to_install  # type: ignore[assignment]  # the script calls it, and nothing else

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from pydantic_settings import BaseSettings
 
+_LOOKS_LIKE: Final = 0.6
 COMMANDS: Final = {
     "get": "secretsource.cli.get:get",
     "explain": "secretsource.cli.explain:explain",
@@ -51,6 +52,16 @@ class Commands(click.Group):
         command: click.Command = getattr(import_module(module), name)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that is named first; where there is none, offer the nearest."""
+        if self.get_command(ctx, args[0]) is None and not ctx.resilient_parsing:
+            from secretsource.ref import did_you_mean
+
+            ctx.fail(f"there is no command {args[0]!r}{did_you_mean(args[0], self.list_commands(ctx), _LOOKS_LIKE)}")
+        return super().resolve_command(ctx, args)
+
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command that was named."""
         import logging
@@ -84,6 +95,9 @@ class Commands(click.Group):
 
 
 def _end_with_usage(error: click.UsageError) -> NoReturn:
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # its message is the whole help
+        error.show()
+        sys.exit(EXIT_USAGE)
     path = error.ctx.command_path if error.ctx is not None else "secretsource"
     text = error.format_message().replace("\n", " ").removesuffix(".")
     click.echo(f"{path}: {text} (see {path} --help)", err=True)

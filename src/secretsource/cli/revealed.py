@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from enum import Enum
 
 from pydantic import BaseModel, RootModel, Secret, SecretBytes, SecretStr
@@ -14,8 +15,9 @@ from secretsource.settings.leaves import fields_of
 def revealed(value: object) -> object:
     """The value made of text, bytes, numbers, booleans, None, lists and dicts."""
     value = _bare(value)
-    if isinstance(value, BaseModel) or hasattr(value, "__pydantic_fields__"):
-        return {name: revealed(getattr(value, name)) for name in fields_of(type(value))}
+    if isinstance(value, BaseModel) or is_dataclass(value):
+        names = fields_of(type(value)) if isinstance(value, BaseModel) else [field.name for field in fields(value)]
+        return {name: revealed(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(revealed(key)): revealed(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -21,7 +21,7 @@ _HOW: Final = (
     "or as settings under [tool.secretsource] in pyproject.toml"
 )
 
-C = TypeVar("C", bound="Callable[..., Any] | click.Command")
+F = TypeVar("F", bound="Callable[..., Any]")
 
 
 class Named(NamedTuple):
@@ -105,7 +105,7 @@ def _named_by_project(file: Path) -> Named | None:
     raise wrong(f"pyproject.toml cannot be read ({fault})")
 
 
-def settings_options(command: C) -> C:
+def settings_options(command: F) -> F:
     """Give a command or group the options that say which settings it is about."""
     for option in (
         click.option(

@@ -150,7 +150,10 @@ logins: Final[PerProcess[Who, Login]] = PerProcess()
 def _session(profile: str | None) -> Session:
     from botocore.session import Session
 
+    from secretsource.backends.aws.data import use_quick_files
+
     session = Session(profile=profile)
+    use_quick_files(session)
     session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
     session.set_default_client_config(_config())  # for the clients too that a session logs in with
     return session

@@ -42,8 +42,10 @@ def production(session: Session) -> None:
     session.run(
         "secretsource explain", "vault://kv/shop#mail/password", "aws-sm://production/shop#database/password", "by way"
     )
-    session.run("secretsource get database.host stripe_key", "db.internal\nnot-a-real-stripe-key")
-    session.run("secretsource get aws-sm://production/shop#signing_key", "not-a-real-signing-key")
+    session.run(
+        "secretsource get database.host stripe_key aws-sm://production/shop#signing_key",
+        "db.internal\nnot-a-real-stripe-key\nnot-a-real-signing-key",
+    )
     session.run("secretsource check", "ok: ShopSettings, profile production: 8 fields")
 
 

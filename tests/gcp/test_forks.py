@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,3 +85,28 @@ def test_a_child_may_be_forked_before_the_first_lookup(emulator: SecretManager) 
     backend = SecretManagerBackend()
     child = Child(partial(_read_own, backend, 0))
     assert (child.result(30), _read_own(backend, 0)) == ("", "")
+
+
+_PROGRAM = """
+import sys
+from functools import partial
+from secretsource.backends.gcp import SecretManagerBackend
+from secretsource.testing.processes import Child
+from tests.gcp.test_forks import _read_own
+
+backend = SecretManagerBackend()
+wrong = _read_own(backend, 0)
+children = [Child(partial(_read_own, backend, number)) for number in range(10)]
+print([wrong, *(child.result(20) for child in children)])
+"""
+
+
+@pytest.mark.parametrize("support", ["0", "1"])
+def test_grpc_s_own_switch_for_forks_makes_no_difference(emulator: SecretManager, support: str) -> None:
+    """With GRPC_ENABLE_FORK_SUPPORT=0 a child that opens a channel of its own would hang."""
+    for number in range(10):
+        emulator.put(f"s{number}", f"value {number}")
+    environment = {**os.environ, "GRPC_ENABLE_FORK_SUPPORT": support, "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", _PROGRAM]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.strip() == str([""] * 11), done.stderr

@@ -93,6 +93,8 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stranger]:
         (Reply(200, {}), Outcome.INVALID),
         (Reply(404, b"<html>No such page</html>"), Outcome.UNAVAILABLE),
         (Reply(404, {"error": {"status": "GONE_FISHING"}}), Outcome.UNAVAILABLE),
+        (Reply(404, {"error": {"status": ["NOT_FOUND"]}}), Outcome.UNAVAILABLE),
+        (Reply(404, ["NOT_FOUND"]), Outcome.UNAVAILABLE),
         (Reply(403, b""), Outcome.DENIED),
         (Reply(429, b"", {"Retry-After": "7"}), Outcome.THROTTLED),
         (Reply(502, b""), Outcome.UNAVAILABLE),

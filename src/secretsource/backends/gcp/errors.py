@@ -77,9 +77,10 @@ def _status_in(response: Any) -> str | None:
     """The status that a REST answer's own JSON tells: a 404 of anybody else does not mean that a secret is absent."""
     try:
         status = response.json()["error"]["status"]
+        known = status in OUTCOME_OF_STATUS
     except (ValueError, LookupError, TypeError):
         return None
-    return status if status in OUTCOME_OF_STATUS else None
+    return status if known else None
 
 
 def _state(error: Exception) -> str | None:

@@ -9,9 +9,8 @@ from __future__ import annotations
 import enum
 import types
 import typing
-from dataclasses import dataclass, field
 from datetime import date, time, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args, get_origin
 from weakref import WeakKeyDictionary
 
 from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, Secret, SecretBytes, SecretStr
@@ -34,8 +33,7 @@ _leaves: WeakKeyDictionary[type[BaseSettings], dict[tuple[str, ...], Leaf]] = We
 _NATIVE = (bool, int, float, complex, enum.Enum, date, time, timedelta)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Leaf:
+class Leaf(NamedTuple):
     """One value that has to be found.
 
     Attributes:
@@ -98,14 +96,13 @@ class Leaf:
         return text
 
 
-@dataclass(slots=True)
-class _Way:
+class _Way(NamedTuple):
     """How far down the models we are."""
 
     path: tuple[str, ...] = ()
     places: tuple[tuple[Place, ...], ...] = ()
     steering: tuple[tuple[int, From], ...] = ()
-    models: tuple[type, ...] = field(default=())
+    models: tuple[type, ...] = ()
 
 
 def leaves_by_path(settings_cls: type[BaseSettings]) -> Mapping[tuple[str, ...], Leaf]:

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsource.errors import Outcome
-from secretsource.settings.explanation import Attempt, Explanation, Resolution
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,8 +14,9 @@ if TYPE_CHECKING:
     from pydantic_settings import BaseSettings
 
     from secretsource.cache import Entry
-    from secretsource.question import Question
+    from secretsource.question import Attempt, Question
     from secretsource.ref import Ref
+    from secretsource.settings.explanation import Explanation, Resolution
     from secretsource.settings.plan import Plan
 
 Path = tuple[str, ...]
@@ -75,9 +75,13 @@ class Record:
 
     def explanation(self) -> Explanation:
         """All leaves' resolutions, in the order of the class."""
+        from secretsource.settings.explanation import Explanation  # when somebody asks
+
         return Explanation(self.settings, self.profile, [self._resolution(path) for path in self._fields])
 
     def _resolution(self, path: Path) -> Resolution:
+        from secretsource.settings.explanation import Resolution
+
         origin = self._origins.get(path)
         field = ".".join(path)
         if origin is None:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from secretsource.ref import Ref
 
 AUDIT: Final = logging.getLogger("secretsource.audit")
+logging.getLogger("secretsource").addHandler(logging.NullHandler())  # a library says nothing where nobody listens
 _NAME: Final = "secretsource"
 _REFUSALS: Final = (Outcome.DENIED, Outcome.UNAUTHENTICATED)
 

@@ -81,10 +81,10 @@ class Stores:
         """
         place, key = _place(ref)
         held, version = self._contents.get(place, (None, 0))
-        if key is None:
-            held = value if isinstance(value, str | bytes) else dump_json(value)
-        else:
+        if key is not None:
             held = {**(held if isinstance(held, dict) else {}), key: value}
+        else:
+            held = value if isinstance(value, str | bytes | dict) else dump_json(value)
         self._contents[place] = held, version + 1
         self._failures.pop(place, None)
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
+import pytest
+
 from secretsource import Settings, SettingsConfigDict
 from secretsource.backend import Backend
 from secretsource.backends.aws import SecretsManagerBackend
+from secretsource.backends.azure import KeyVaultBackend
+from secretsource.backends.gcp import SecretManagerBackend
 from secretsource.backends.memory import MemoryBackend
+from secretsource.backends.vault import VaultBackend
 from secretsource.ref import Ref
 
 
@@ -36,16 +41,20 @@ def test_a_load_asks_a_backend_once_whose_answers_they_are() -> None:
     assert (Shop().c, backend.asked) == ("3", [3])
 
 
-def test_all_at_once_are_the_same_as_one_by_one() -> None:
-    """Where the ref says something about it, and where it does not."""
-    texts = (
-        "db",
-        "db?region=eu-west-2",
-        "arn:aws:secretsmanager:eu-west-3:123456789012:secret:db-AbCdEf",
-        "db?profile=x",
-    )
-    refs = [Ref.parse(f"aws-sm://{text}") for text in texts]
-    backends: Sequence[Backend] = (SecretsManagerBackend(), MemoryBackend())
-    for backend in backends:
-        assert list(backend.identities(refs)) == [backend.identity(ref) for ref in refs]
-    assert len(set(SecretsManagerBackend().identities(refs))) == len(refs)
+@pytest.mark.parametrize(
+    ("backend", "refs"),
+    [
+        (MemoryBackend(), ["a", "b"]),
+        (
+            SecretsManagerBackend(),
+            ["db", "db?region=eu-west-2", "arn:aws:secretsmanager:eu-west-3:1:secret:db", "db?profile=x"],
+        ),
+        (VaultBackend(), ["kv/a", "kv/a?namespace=red", "kv/b?addr=http://three"]),
+        (KeyVaultBackend(), ["shop/a", "shop/b", "pay/a", "shop/a?cloud=china"]),
+        (SecretManagerBackend(), ["project/a", "project/b"]),
+    ],
+)
+def test_all_at_once_are_the_same_as_one_by_one(backend: Backend, refs: Sequence[str]) -> None:
+    """Where a ref says something about it, and where it does not."""
+    parsed = [Ref.parse(f"{backend.scheme}://{text}") for text in refs]
+    assert list(backend.identities(parsed)) == [backend.identity(ref) for ref in parsed]

@@ -78,8 +78,12 @@ class KeyVaultBackend(Backend):
 
     def identity(self, ref: Ref) -> Hashable:
         """The vault's host, and who logs in where, as far as the environment tells."""
-        place = place_of(ref)
-        return place.host, place.login, place.chosen, self._asker()
+        return self.identities([ref])[0]
+
+    def identities(self, refs: Sequence[Ref]) -> Sequence[Hashable]:
+        """The same, with one look at the environment."""
+        asker = self._asker()
+        return [(place.host, place.login, place.chosen, asker) for place in map(place_of, refs)]
 
     def close(self) -> None:  # noqa: D102 - as in Backend
         for vault in self._vaults.drain():

@@ -73,9 +73,13 @@ class SecretManagerBackend(Backend):
     def advise(self, error: Exception) -> Advice:  # noqa: D102 - as in Backend
         return advice_on(error)
 
-    def identity(self, ref: Ref) -> Hashable:  # noqa: ARG002 - what the ref says is in the ref
-        """Address and login, as far as environment variables say."""
-        return (*address_variables(), *login_variables())
+    def identity(self, ref: Ref) -> Hashable:
+        """Address and login, as far as environment variables say; what the ref says is in the ref."""
+        return self.identities([ref])[0]
+
+    def identities(self, refs: Sequence[Ref]) -> Sequence[Hashable]:
+        """The same for all."""
+        return [(*address_variables(), *login_variables())] * len(refs)
 
     def close(self) -> None:  # noqa: D102 - as in Backend
         self._logins.drain()

@@ -117,7 +117,12 @@ class VaultBackend(Backend, Leasing, Upkeep):
 
     def identity(self, ref: Ref) -> Hashable:
         """Address, namespace, auth method and who logs in; of a token only a hash."""
-        return *self._place(ref), *self._who()
+        return self.identities([ref])[0]
+
+    def identities(self, refs: Sequence[Ref]) -> Sequence[Hashable]:
+        """The same, with one look at who logs in."""
+        logs_in = self._who()
+        return [(*self._place(ref), *logs_in) for ref in refs]
 
     def classify(self, error: Exception) -> Outcome:
         """What an error of hvac, urllib3 or our own means."""

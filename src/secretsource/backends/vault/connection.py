@@ -19,7 +19,7 @@ from secretsource.errors import ConfigurationError, Unavailable
 if TYPE_CHECKING:
     from secretsource.backends.vault.variables import Variables
 
-CONNECTIONS: Final = 64  # kept open at most; two loads at once do not throw each other's away
+CONNECTIONS: Final = 100  # kept open at most; two loads at once do not throw each other's away
 
 
 def connect(addr: str, variables: Variables) -> urllib3.PoolManager:

@@ -62,7 +62,7 @@ def test_a_connection_that_swallows_everything_is_left(network: FaultProxy, back
     """A NAT that forgot it answers nothing and ends nothing: the second try takes a new one."""
     assert value(backend, ref("db")) == "value"
     with network.fault("blackhole", times=1):
-        answer = access.ask(backend, [ref("db")], Deadline(9))[ref("db")]
+        answer = access.ask(backend, [ref("db")], Deadline(20))[ref("db")]
     assert isinstance(answer, Entry)
     assert network.connections == 2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import logging
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -267,7 +268,8 @@ def test_in_72_hours_of_rotation_nothing_grows_and_the_store_is_asked_once_a_ttl
     assert asked <= 1.1 * len(SECRETS) * hours * HOUR / TTL
     assert asked >= len(SECRETS) * hours * HOUR / TTL
     assert after[:2] == before[:2]
-    assert after[2] - before[2] < 5_000  # what was asked of the store, and the changes, are noted above
+    noted = 5_000 if sys.gettrace() is None else 30_000  # coverage keeps objects of each thread there has been
+    assert after[2] - before[2] < noted  # what was asked of the store, and the changes, are noted above
     assert after[3] - before[3] < 10_000_000
     assert {field for fields in changes for field in fields} == set(SECRETS)
 

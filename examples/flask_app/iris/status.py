@@ -1,0 +1,55 @@
+"""The admins' page: where each setting comes from, and how its stores are doing. It has no value that it could show."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from flask import Blueprint, render_template
+from iris.extensions import secrets
+from iris.logs import audit
+from iris.roles import login_required
+
+from secretsource import ResolutionError, explain
+
+blueprint = Blueprint("status", __name__)
+
+STORES = {
+    "env": "Environment",
+    "dotenv": ".env file",
+    "vault": "Vault",
+    "aws-sm": "AWS Secrets Manager",
+    "azure-kv": "Azure Key Vault",
+    "gcp-sm": "Google Secret Manager",
+    "default": "Default",
+}
+
+
+@blueprint.get("/status")
+@login_required(role="admin")
+def show() -> str:
+    """Tell what is served, or why nothing may be."""
+    audit("status seen")
+    explanation, problems = None, ()
+    try:
+        explanation = explain(secrets.current)
+    except ResolutionError as error:
+        problems = error.problems
+    return render_template(
+        "status.html", explanation=explanation, problems=problems, health=secrets.health(), stores=STORES
+    )
+
+
+@blueprint.app_template_filter()
+def span(seconds: float) -> str:
+    """A time span in its largest fitting unit."""
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+@blueprint.app_template_filter()
+def ago(moment: datetime) -> str:
+    """How long ago something was, or how soon it will be."""
+    seconds = (datetime.now(UTC) - moment).total_seconds()
+    return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"

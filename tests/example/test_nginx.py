@@ -25,12 +25,18 @@ LIES = {
     "Forwarded": "for=203.0.113.9",
 }
 
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'",
+    "Set-Cookie": "a=b; Secure; HttpOnly; SameSite=Lax",
+    "Strict-Transport-Security": "max-age=1",
+}
+
 
 class Upstream(LoopbackServer):
     """Takes everything."""
 
     def answer(self, request: Request) -> Reply:
-        return Reply(body={"ok": True}, headers={"Set-Cookie": "a=b; Secure; HttpOnly; SameSite=Lax"})
+        return Reply(body={"ok": True}, headers=HEADERS)
 
 
 @pytest.fixture
@@ -88,14 +94,15 @@ def test_plain_http_leads_to_https(site: Front, upstream: Upstream) -> None:
 
 
 def test_every_answer_has_the_headers_that_guard_a_browser(site: Front) -> None:
-    """Those of nginx's own errors as well; and cookies come through as the app sets them."""
-    for answer in (ask(site), ask(site, "/login", "POST", data=b"x" * 20_000)):
-        assert answer.headers["Strict-Transport-Security"].startswith("max-age=31536000")
+    """Once, and nginx's own errors as well; cookies and the policy for a page's content are the app's own."""
+    page, error = ask(site), ask(site, "/login", "POST", data=b"x" * 20_000)
+    assert error.status_code == 413
+    for answer in (page, error):
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000; includeSubDomains"
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
-        assert "frame-ancestors 'none'" in answer.headers["Content-Security-Policy"]
         assert answer.headers["Server"] == "nginx"
-    assert answer.status_code == 413
-    assert ask(site).headers["Set-Cookie"] == "a=b; Secure; HttpOnly; SameSite=Lax"
+    for own in ("Content-Security-Policy", "Set-Cookie"):
+        assert page.headers[own] == HEADERS[own]
 
 
 def test_a_client_cannot_say_who_it_is(site: Front, upstream: Upstream) -> None:

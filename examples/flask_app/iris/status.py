@@ -20,7 +20,7 @@ STORES = {
     "aws-sm": "AWS Secrets Manager",
     "azure-kv": "Azure Key Vault",
     "gcp-sm": "Google Secret Manager",
-    "default": "Default",
+    "default": "Built in",
 }
 
 
@@ -52,4 +52,6 @@ def span(seconds: float) -> str:
 def ago(moment: datetime) -> str:
     """How long ago something was, or how soon it will be."""
     seconds = (datetime.now(UTC) - moment).total_seconds()
-    return f"{span(seconds)} ago" if seconds >= 0 else f"in {span(-seconds)}"
+    if abs(seconds) < 1:
+        return "now"
+    return f"{span(seconds)} ago" if seconds > 0 else f"in {span(-seconds)}"

@@ -58,14 +58,17 @@ class Access:
     wanted: dict[Key, float | None] = field(default_factory=dict)
     _seen: dict[Key, Reply] = field(default_factory=dict)
     _read: dict[Ref, Entry | Failure] = field(default_factory=dict)
+    _backends: dict[str, Backend] = field(default_factory=dict)
 
     def backend(self, scheme: str) -> Backend:
-        """The backend for a scheme.
+        """The backend for a scheme, the same for the whole load.
 
         Raises:
             UnknownBackend: Nobody answers to it.
         """
-        return backend_for(scheme, self.own)
+        if scheme not in self._backends:
+            self._backends[scheme] = backend_for(scheme, self.own)
+        return self._backends[scheme]
 
     def goes_on_after(self, outcome: Outcome) -> bool:
         """Whether the chain may go on after a failure."""

@@ -205,7 +205,7 @@ class TestVersions:
             assert secret(f"aws-sm://db?version={version}") is Outcome.INVALID
 
     def test_a_version_id_that_cannot_be_one_is_invalid(self, aws: AwsFront) -> None:
-        """The SDK refuses it; nothing is sent, and the text of the SDK is not shown."""
+        """It is refused by its length; nothing is sent."""
         assert secret("aws-sm://db?version=3") is Outcome.INVALID
         assert aws.count() == 0
 

@@ -132,7 +132,10 @@ class MemoryCache:
                     probed.add(store)  # one key is enough to see whether it answers again
 
     def _store(self, key: Key) -> Backoff:
-        return self._stores.setdefault((key.origin, key.identity), Backoff())
+        whose = key.origin, key.identity
+        if whose not in self._stores:
+            self._stores[whose] = Backoff()
+        return self._stores[whose]
 
     def _joinable(self, key: Key, ttl: float) -> _Flight | None:
         flight = self._flights.get(key)
@@ -163,8 +166,11 @@ class MemoryCache:
 
     def _land(self, results: Mapping[Key, Entry | Failure], policy: CachePolicy) -> None:
         for key, result in results.items():
-            if isinstance(result, Entry) or key in self._slots:
-                self._slots.setdefault(key, Slot()).take(result, self.clock, policy)
+            slot = self._slots.get(key)
+            if slot is None and isinstance(result, Entry):
+                slot = self._slots[key] = Slot()
+            if slot is not None:
+                slot.take(result, self.clock, policy)
         by_store: dict[Backoff, list[Entry | Failure]] = {}
         for key, result in results.items():
             by_store.setdefault(self._store(key), []).append(result)
@@ -188,32 +194,34 @@ class MemoryCache:
     def finish(self, pending: Pending, deadline: Deadline) -> dict[Key, Reply]:
         """Wait for what is on its way, at most until the deadline."""
         replies = dict(pending.replies)
-        for key, flight in pending.flights.items():
+        for flight, keys in _by_flight(pending.flights).items():
             arrived = flight.task.wait(deadline.remaining())
-            result = flight.task.result().get(key, _NO_ANSWER) if arrived else _NO_ANSWER
-            if not arrived:
-                self._give_up(key, flight, pending.policy)
-            replies[key] = self._reply(key, result, pending.policy)
+            results = flight.task.result() if arrived else {}
+            with self._lock:
+                if not arrived:
+                    self._give_up(keys, flight, pending.policy)
+                for key in keys:
+                    replies[key] = self._reply(key, results.get(key, _NO_ANSWER), pending.policy)
         return replies
 
-    def _give_up(self, key: Key, flight: _Flight, policy: CachePolicy) -> None:
+    def _give_up(self, keys: Sequence[Key], flight: _Flight, policy: CachePolicy) -> None:
         """Note that a call is left behind, so that not every later lookup waits for the same silence."""
-        with self._lock:
-            if self._flights.get(key) is flight and flight.deadline.expired:
-                del self._flights[key]
-                self._land({key: _NO_ANSWER}, policy)
+        left = [key for key in keys if self._flights.get(key) is flight] if flight.deadline.expired else []
+        for key in left:
+            del self._flights[key]
+        if left:
+            self._land(dict.fromkeys(left, _NO_ANSWER), policy)
 
     def _reply(self, key: Key, result: Entry | Failure, policy: CachePolicy) -> Reply:
         """What to answer after the store has spoken: its entry, or the last good one where that may be kept."""
         milliseconds = result.milliseconds
-        with self._lock:
-            slot = self._slots.get(key)
-            kept = None if slot is None else slot.usable(self.clock, policy)
-            if slot is None or kept is None or kept is result:
-                return Reply(result, milliseconds)
-            if isinstance(result, Entry):
-                return Reply(kept, milliseconds, setback=slot.setback)
-            return Reply(kept, milliseconds, setback=result) if result.outcome in KEEPS else Reply(result, milliseconds)
+        slot = self._slots.get(key)
+        kept = None if slot is None else slot.usable(self.clock, policy)
+        if slot is None or kept is None or kept is result:
+            return Reply(result, milliseconds)
+        if isinstance(result, Entry):
+            return Reply(kept, milliseconds, setback=slot.setback)
+        return Reply(kept, milliseconds, setback=result) if result.outcome in KEEPS else Reply(result, milliseconds)
 
     def leases_due(self, keys: Iterable[Key], policy: CachePolicy) -> dict[Key, Entry]:
         """The entries whose leases ought to be prolonged now; not those of a store that is given a rest."""
@@ -279,6 +287,13 @@ class MemoryCache:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self._slots)} entries)"
+
+
+def _by_flight(flights: Mapping[Key, _Flight]) -> dict[_Flight, list[Key]]:
+    together: dict[_Flight, list[Key]] = {}
+    for key, flight in flights.items():
+        together.setdefault(flight, []).append(key)
+    return together
 
 
 def _ttl(own: float | None, policy: CachePolicy) -> float:

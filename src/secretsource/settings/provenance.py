@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from secretsource.errors import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pydantic_settings import BaseSettings
 
@@ -56,8 +56,7 @@ class Record:
         self.profile = "" if plan is None else plan.profile
         self.secret_paths = secret_paths
         self._origins: dict[Path, _Origin] = {question.path: _origin(question) for question in questions}
-        leaves = {} if plan is None else plan.leaves
-        self._fields: dict[Path, bool] = {path: leaf.has_default for path, leaf in leaves.items()}
+        self._fields: Mapping[Path, bool] = {} if plan is None else plan.defaults
 
     def resolution(self, field: str) -> Resolution:
         """The resolution of one leaf.

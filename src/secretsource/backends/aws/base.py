@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 from secretsource.backend import Advice, Backend, SecretValue
 from secretsource.backends.aws.errors import BY_CODE, UnusableAnswer, advice_on, code_of, outcome_of
 from secretsource.backends.aws.login import LOGGERS, Login, Who, askers, logins
+from secretsource.backends.aws.turns import Turns
 from secretsource.concurrency import PerProcess, each
 from secretsource.errors import Outcome
 from secretsource.redaction import quiet
@@ -41,11 +42,36 @@ class Store:
         api: The SDK's client.
         login: What the client was made with.
         one_by_one: The right to ask for several at once is missing.
+        turns: In which its threads compose their requests.
     """
 
     api: Any
     login: Login
     one_by_one: bool = False
+    turns: Turns = field(default_factory=Turns)
+
+    def __post_init__(self) -> None:
+        self.api.meta.events.register("before-send", self.turns.give)
+        self.api.meta.events.register("after-call", refuse_hollow)
+
+    def call(self, operation: str, **arguments: Any) -> Any:
+        """Call the SDK, with its wire logs off. What its parser makes of an answer that is none is an error of ours.
+
+        Raises:
+            UnusableAnswer: The answer is not JSON of the right shape, or there is none in it.
+            Exception: The SDK's own errors.
+        """
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        broken = ""
+        with quiet(*LOGGERS), self.turns:
+            try:
+                return getattr(self.api, operation)(**arguments)
+            except (BotoCoreError, ClientError):
+                raise
+            except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+                broken = type(error).__name__  # the error itself may hold the answer, and ends here
+        raise UnusableAnswer(Outcome.INVALID, f"the answer is not one of AWS's ({broken})")
 
 
 class AwsBackend(Backend, Generic[Q]):
@@ -148,7 +174,6 @@ class AwsBackend(Backend, Generic[Q]):
         except Exception:
             logins.drop(asker, login)  # what it lacks may be there the next time
             raise
-        api.meta.events.register("after-call", refuse_hollow)
         return Store(api, login)
 
 
@@ -165,26 +190,6 @@ def ask_in_batches(
 def in_batches(questions: Sequence[Q], size: int) -> list[Sequence[Q]]:
     """Questions in groups of at most `size`."""
     return [questions[start : start + size] for start in range(0, len(questions), size)]
-
-
-def call(operation: Callable[..., Any], **arguments: Any) -> Any:
-    """Call the SDK, with its wire logs off. What its parser makes of an answer that is none is made an error of ours.
-
-    Raises:
-        UnusableAnswer: The answer is not JSON of the right shape, or there is none in it.
-        Exception: The SDK's own errors.
-    """
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    broken = ""
-    with quiet(*LOGGERS):
-        try:
-            return operation(**arguments)
-        except (BotoCoreError, ClientError):
-            raise
-        except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            broken = type(error).__name__  # the error itself may hold the answer, and ends here
-    raise UnusableAnswer(Outcome.INVALID, f"the answer is not one of AWS's ({broken})")
 
 
 def refuse_hollow(http_response: AWSResponse, parsed: Mapping[str, Any], **_: Any) -> None:

@@ -12,7 +12,6 @@ from secretsource.backends.aws.base import (
     OPTIONS,
     AwsBackend,
     ask_in_batches,
-    call,
     in_batches,
     in_utc,
     is_about_one,
@@ -120,7 +119,7 @@ def _read(store: Store, batch: Sequence[Wanted], deadline: Deadline) -> Mapping[
 
 
 def _read_one(store: Store, wanted: Wanted) -> SecretValue:
-    answer = call(store.api.get_parameter, Name=str(wanted), WithDecryption=True)
+    answer = store.call("get_parameter", Name=str(wanted), WithDecryption=True)
     if "Parameter" not in answer:
         raise UnusableAnswer(Outcome.INVALID, "there is no parameter in the answer")
     if wanted.bare not in _names_of(answer["Parameter"]):
@@ -129,7 +128,7 @@ def _read_one(store: Store, wanted: Wanted) -> SecretValue:
 
 
 def _read_several(store: Store, batch: Sequence[Wanted]) -> Mapping[Wanted, Result]:
-    answer = call(store.api.get_parameters, Names=[str(wanted) for wanted in batch], WithDecryption=True)
+    answer = store.call("get_parameters", Names=[str(wanted) for wanted in batch], WithDecryption=True)
     if not answer.keys() & {"Parameters", "InvalidParameters"}:
         raise UnusableAnswer(Outcome.INVALID, "there are no parameters in the answer")
     found = {name: item for item in answer.get("Parameters", ()) for name in _names_of(item)}

@@ -13,7 +13,6 @@ from secretsource.backends.aws.base import (
     OPTIONS,
     AwsBackend,
     ask_in_batches,
-    call,
     in_batches,
     in_utc,
     is_about_one,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from secretsource.ref import Ref
 
 AT_ONCE: Final = 20
+_VERSION_LENGTH: Final = range(32, 65)  # characters, says AWS's own model of the service
 _SUFFIX: Final = re.compile(r"-[A-Za-z0-9]{6}$")  # the end of a secret's ARN, which is no part of its name
 _MARK: Final = ":secret:"
 
@@ -62,7 +62,10 @@ class SecretsManagerBackend(AwsBackend[Wanted]):
     address_variable = "AWS_ENDPOINT_URL_SECRETS_MANAGER"
 
     def question(self, ref: Ref) -> Wanted:  # noqa: D102 - as in AwsBackend
-        return Wanted(ref.location, ref.options.get("version"), ref.options.get("stage"))
+        wanted = Wanted(ref.location, ref.options.get("version"), ref.options.get("stage"))
+        if wanted.version is not None and len(wanted.version) not in _VERSION_LENGTH:
+            raise UnusableAnswer(Outcome.INVALID, "a version of a secret has 32 to 64 characters")
+        return wanted
 
     def ask(self, store: Store, questions: Sequence[Wanted], deadline: Deadline) -> Mapping[Wanted, Result]:  # noqa: D102 - as in AwsBackend
         plain = [wanted for wanted in questions if not wanted.pinned]
@@ -82,7 +85,7 @@ def _read(store: Store, batch: Sequence[Wanted], deadline: Deadline) -> Mapping[
 
 def _read_one(store: Store, wanted: Wanted) -> SecretValue:
     pins = {"VersionId": wanted.version, "VersionStage": wanted.stage}
-    answer = call(store.api.get_secret_value, SecretId=wanted.id, **{name: pin for name, pin in pins.items() if pin})
+    answer = store.call("get_secret_value", SecretId=wanted.id, **{name: pin for name, pin in pins.items() if pin})
     value = _value(answer)
     if wanted.id not in (*_ids_of(answer), *_short_ids_of(answer)):
         raise UnusableAnswer(Outcome.INVALID, "AWS answered for another secret")
@@ -106,7 +109,7 @@ def _read_several(store: Store, batch: Sequence[Wanted]) -> Mapping[Wanted, Resu
 def _pages(store: Store, ids: list[str]) -> Iterator[Mapping[str, Any]]:
     more: dict[str, str] = {}
     for _ in ids:  # a page holds one secret at least
-        answer = call(store.api.batch_get_secret_value, SecretIdList=ids, **more)
+        answer = store.call("batch_get_secret_value", SecretIdList=ids, **more)
         if not answer.keys() & {"SecretValues", "Errors"}:
             raise UnusableAnswer(Outcome.INVALID, "there are no secrets in the answer")
         yield answer

@@ -94,7 +94,7 @@ class Access:
         wanted: dict[Key, float | None] = {}
         for ref, key in keys.items():
             if key not in self._seen:
-                wanted[key] = _shorter(wanted.get(key), ttl_of(ref))
+                wanted[key] = _shorter(wanted.get(key), ttl_of(ref)) if ref.options else wanted.get(key)
         self.wanted.update(wanted)
         if self.renew == "ahead":
             prolong_leases(self._lessors(wanted), self.cache, self.policy, deadline)
@@ -140,7 +140,8 @@ class Access:
         for scheme, group in by_scheme.items():
             backend = self.backend(scheme)
             for ref in group:
-                check_options(ref, backend)
+                if ref.options:
+                    check_options(ref, backend)
             origin = backend if scheme in self.own else scheme
             documents = [ref.document for ref in group]
             for ref, identity, document in zip(group, backend.identities(documents), documents, strict=True):

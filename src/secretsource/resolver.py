@@ -202,7 +202,7 @@ def _remark(warning: str | None, reply: Reply) -> str | None:
 
 
 def _is_pointer(ref: Ref, value: object) -> bool:
-    return isinstance(value, str) and value.startswith(POINTER) and ref.scheme in _DEVELOPMENT
+    return ref.scheme in _DEVELOPMENT and isinstance(value, str) and value.startswith(POINTER)
 
 
 def _extract(step: Step, entry: Entry) -> tuple[Ref, object]:

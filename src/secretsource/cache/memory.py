@@ -101,7 +101,7 @@ class MemoryCache:
         with self._lock:
             if renew != "all":
                 self._serve(wanted, pending, ahead=renew == "ahead")
-            for key in [key for key in wanted if key not in pending.replies]:
+            for key in wanted.keys() & self._flights.keys() - pending.replies.keys():
                 if (flight := self._joinable(key, _ttl(wanted[key], policy))) is not None:
                     pending.flights[key] = flight
             claimed = [key for key in wanted if key not in pending.replies and key not in pending.flights]
@@ -216,8 +216,7 @@ class MemoryCache:
         """What to answer after the store has spoken: its entry, or the last good one where that may be kept."""
         milliseconds = result.milliseconds
         slot = self._slots.get(key)
-        kept = None if slot is None else slot.usable(self.clock, policy)
-        if slot is None or kept is None or kept is result:
+        if slot is None or slot.entry is result or (kept := slot.usable(self.clock, policy)) is None:
             return Reply(result, milliseconds)
         if isinstance(result, Entry):
             return Reply(kept, milliseconds, setback=slot.setback)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 from secretsource.backend import Advice, Backend, SecretValue
 from secretsource.backends.aws.errors import BY_CODE, UnusableAnswer, advice_on, code_of, outcome_of
 from secretsource.backends.aws.login import LOGGERS, Login, Who, askers, logins
-from secretsource.backends.aws.turns import Turns
 from secretsource.concurrency import PerProcess, each
 from secretsource.errors import Outcome
 from secretsource.redaction import quiet
@@ -42,16 +41,13 @@ class Store:
         api: The SDK's client.
         login: What the client was made with.
         one_by_one: The right to ask for several at once is missing.
-        turns: In which its threads compose their requests.
     """
 
     api: Any
     login: Login
     one_by_one: bool = False
-    turns: Turns = field(default_factory=Turns)
 
     def __post_init__(self) -> None:
-        self.api.meta.events.register("before-send", self.turns.give)
         self.api.meta.events.register("after-call", refuse_hollow)
 
     def call(self, operation: str, **arguments: Any) -> Any:
@@ -64,7 +60,7 @@ class Store:
         from botocore.exceptions import BotoCoreError, ClientError
 
         broken = ""
-        with quiet(*LOGGERS), self.turns:
+        with quiet(*LOGGERS):
             try:
                 return getattr(self.api, operation)(**arguments)
             except (BotoCoreError, ClientError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -9,7 +10,7 @@ import pytest
 
 from secretsource.access import Access
 from secretsource.backend import Advice, Backend, Lease, Outcome, SecretValue
-from secretsource.cache import CachePolicy, Entry, Failure, MemoryCache, Reply
+from secretsource.cache import CachePolicy, Entry, Failure, Key, MemoryCache, Reply
 from secretsource.cache.backoff import LONGEST, Backoff
 from secretsource.clock import Deadline
 from secretsource.question import Question, Step
@@ -210,6 +211,25 @@ def test_one_secret_tries_whether_a_dead_store_is_back() -> None:
     replies = world.ask(*names)
     assert sorted(world.store.asked) == sorted(names)
     assert all(isinstance(reply.result, Entry) and reply.setback is None for reply in replies)
+
+
+def test_one_silence_is_one_failure_however_many_secrets_it_kept(world: World) -> None:
+    """The wait that follows is that of a first failure, and not doubled for each secret that was asked for."""
+    world.say(SecretValue("good"), *"abcdefgh")
+    access, silence = Access(own={"memory": world.store}, policy=POLICY, cache=world.cache), threading.Event()
+    access.fetch([Ref("memory", name) for name in "abcdefgh"], Deadline(10, world.clock))
+    world.clock.sleep(301)
+
+    def hang(_: object) -> dict[Key, Entry | Failure]:
+        silence.wait(60)
+        return {}
+
+    no_time = Deadline(0, world.clock)
+    pending = world.cache.begin(access.wanted, hang, no_time, POLICY)
+    replies = world.cache.finish(pending, no_time)
+    assert [reply.setback.outcome for reply in replies.values() if reply.setback] == [Outcome.UNAVAILABLE] * 8
+    assert max(world.cache.next_action(key, None, POLICY) for key in access.wanted) <= 1
+    silence.set()
 
 
 def test_what_is_not_in_the_cache_is_asked_for_even_while_its_store_rests(world: World) -> None:

@@ -7,23 +7,33 @@ DECLARED := pyproject.toml requirements-dev.txt constraints.txt
 PYTHON ?= $(shell for python in python3 $(VERSIONS:%=python%); do \
 	$$python -c 'import ensurepip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
 
-.PHONY: help demo test test-all lint wheel bench docs compat constraints clean
+# Debian's packages that tests drive: the real nginx, and a browser.
+PROGRAMS := nginx chromium
+
+.PHONY: help demo run-example test test-all programs lint wheel bench docs compat constraints clean
 
 help:
-	@echo "make demo      run the main job against real servers on this machine"
-	@echo "make test      all checks: lint, types, the wheel, the tests"
-	@echo "make test-all  the tests on Python $(VERSIONS)"
-	@echo "make lint      format, ruff, mypy, the direction of imports"
-	@echo "make docs      run the examples of the documentation"
-	@echo "make bench     measure beside the peers, write benchmarks/RESULTS.md"
-	@echo "make compat    pydantic-settings' own tests, with Settings in place of BaseSettings"
+	@echo "make demo          run the main job against real servers on this machine"
+	@echo "make test          all checks: lint, types, the wheel, the tests"
+	@echo "make run-example   the example app, on http://127.0.0.1:8000"
+	@echo "make test-all      the tests on Python $(VERSIONS)"
+	@echo "make lint          format, ruff, mypy, the direction of imports"
+	@echo "make docs          run the examples of the documentation"
+	@echo "make bench         measure beside the peers, write benchmarks/RESULTS.md"
+	@echo "make compat        pydantic-settings' own tests, with Settings in place of BaseSettings"
 
 demo: .venv/.stamp
 	$(BIN)/python -m examples.demo
 
+run-example: .venv-example/.stamp
+	cd examples/flask_app && ../../.venv-example/bin/python -m iris.start
+
 # The tests come last, so that their closing line closes the output.
-test: lint wheel
+test: lint wheel programs
 	$(BIN)/python -m pytest --cov
+
+programs:
+	@scripts/system-packages $(PROGRAMS)
 
 lint: .venv/.stamp
 	$(BIN)/ruff format --check .
@@ -36,7 +46,7 @@ wheel: .venv/.stamp
 
 test-all: $(VERSIONS:%=test-%)
 
-test-%: .venv-%/.stamp
+test-%: .venv-%/.stamp programs
 	.venv-$*/bin/python -m pytest
 
 bench: .venv-bench/.stamp
@@ -71,6 +81,15 @@ clean:
 	@echo "Setting up .venv-bench ..."
 	@.venv-bench/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv-bench
 	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check -r benchmarks/requirements.txt
+	@touch $@
+
+.venv-example/.stamp: $(DECLARED) examples/flask_app/requirements.txt
+	@echo "Setting up .venv-example ..."
+	@.venv-example/bin/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear .venv-example
+	@.venv-example/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
+		-e '.[flask,aws,azure,gcp,vault]' && \
+		.venv-example/bin/python -m pip install -qq --disable-pip-version-check -c constraints.txt \
+		-r examples/flask_app/requirements.txt
 	@touch $@
 
 .venv-%/.stamp: $(DECLARED)

@@ -2,59 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast
+import logging
+import os
+import threading
+import weakref
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from blinker import Namespace
-from flask import Blueprint, Flask, current_app, jsonify
-
+from secretsource.access import CACHE
 from secretsource.cli.group import Commands
-from secretsource.errors import ConfigurationError
+from secretsource.cli.in_flask import HELP, NAME, announce
+from secretsource.errors import ConfigurationError, MissingExtra, SecretSourceError
 from secretsource.live import Live
 from secretsource.settings import Settings
-from secretsource.settings.plainvalues import plain_fields
+from secretsource.settings.plainvalues import keys_of_fields, repr_without, values_by_key
+
+try:
+    from blinker import Namespace
+    from flask import Blueprint, Config, Flask, current_app, jsonify
+    from flask.sessions import SecureCookieSessionInterface
+    from itsdangerous import BadSignature
+except ModuleNotFoundError as error:
+    raise MissingExtra("secretsource.flask", "flask") from error
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
     from blinker import NamedSignal
+    from flask import Request
+    from flask.sessions import SecureCookieSession
     from flask.typing import ResponseReturnValue
 
     from secretsource.live import Change, Health
+    from secretsource.settings.plainvalues import Keys
 
 __all__ = ["SecretSource", "secrets_changed"]
 
 S = TypeVar("S", bound=Settings)
-Keys = Mapping[str, str] | Iterable[str] | None
 
 secrets_changed: Final[NamedSignal] = Namespace().signal("secrets-changed")
 """Sent after `app.config` has changed, with the app as sender and `change` (a `secretsource.Change`)."""
 
-_NAME: Final = "secretsource"
-_FALLBACKS_KEPT: Final = 3
-"""Old SECRET_KEYs under which sessions are still accepted."""
+_KEY, _FALLBACKS = "SECRET_KEY", "SECRET_KEY_FALLBACKS"
+_BETWEEN_LOOKS: Final = 1.0  # seconds
 
-
-@dataclass(slots=True)
-class _State(Generic[S]):
-    """What one app has of us, in `app.extensions`."""
-
-    live: Live[S]
-    keys: Keys
-    prefix: str
-    names: dict[str, str] = field(default_factory=dict)
+_log: Final = logging.getLogger("secretsource.flask")
 
 
 class SecretSource(Generic[S]):
     """Puts a settings class into `app.config`, and keeps it there as secrets rotate.
 
     A field is found under its name in upper case; a nested model is a dict; a `SecretStr` is a `str` whose `repr` is
-    masked, which Flask and other extensions take as it is.
+    masked, which Flask and other extensions take as it is. What an app puts in the place of a value itself stays.
 
     Args:
-        app: The app; or call `init_app` later, for each app of the process.
+        app: The app; or call `init_app` later, for each app of the process. It takes the other arguments, too; those
+            that are given here hold where it has none.
         settings_cls: The settings class.
-        keys: Which fields, by their names; or a mapping from their names to keys of `app.config`. All by default.
+        keys: Which fields, by their paths (`secret_key`, `database.password`); or a mapping from their paths to keys
+            of `app.config`. All by default.
         prefix: What goes before the keys.
+        fallbacks: How many old SECRET_KEYs are still accepted after they have rotated.
 
     Raises:
         ResolutionError, ValidationError: The settings cannot be loaded: the app does not start.
@@ -68,29 +76,42 @@ class SecretSource(Generic[S]):
         *,
         keys: Keys = None,
         prefix: str = "",
+        fallbacks: int = 3,
     ) -> None:
+        self._given = settings_cls, keys, prefix, fallbacks
         if app is not None:
-            if settings_cls is None:
-                msg = "SecretSource(app) needs the settings class, too"
-                raise ConfigurationError(msg)
-            self.init_app(app, settings_cls, keys=keys, prefix=prefix)
+            self.init_app(app)
 
-    def init_app(self, app: Flask, settings_cls: type[S], *, keys: Keys = None, prefix: str = "") -> None:
-        """Load the settings into an app, and follow them from then on. The arguments are those of the class."""
-        if _NAME in app.extensions:
-            msg = "this app has been initialised with a SecretSource already"
-            raise ConfigurationError(msg)
-        names = _config_names(settings_cls, keys, prefix)
-        live = Live(settings_cls)
-        app.extensions[_NAME] = _State(live, keys, prefix, names)
-        app.config.update(_values(live.current, names))
-        live.on_change(lambda change: _follow(app, change, names))
-        app.cli.add_command(Commands("secrets", settings_class=lambda: settings_cls, help="Where settings come from."))
+    def init_app(
+        self,
+        app: Flask,
+        settings_cls: type[S] | None = None,
+        *,
+        keys: Keys = None,
+        prefix: str | None = None,
+        fallbacks: int | None = None,
+    ) -> None:
+        """Load the settings into an app, and follow them from then on. Arguments and errors are those of the class."""
+        own_class, own_keys, own_prefix, own_fallbacks = self._given
+        if (settings_cls := settings_cls or own_class) is None:
+            raise ConfigurationError("a SecretSource needs the settings class, too: init_app(app, settings_cls)")
+        if NAME in app.extensions:
+            raise ConfigurationError("this app has been initialised with a SecretSource already")
+        keys, prefix = own_keys if keys is None else keys, own_prefix if prefix is None else prefix
+        names = keys_of_fields(settings_cls, keys, prefix)
+        announce(settings_cls)
+        state = _State(app, settings_cls, names, own_fallbacks if fallbacks is None else fallbacks)
+        state.start()
+        app.extensions[NAME] = state
+        if state.signs_sessions and type(app.session_interface) is SecureCookieSessionInterface:
+            app.session_interface = _Sessions()
+        app.cli.add_command(Commands("secrets", settings_class=lambda: settings_cls, help=HELP))
 
     @property
     def live(self) -> Live[S]:
         """The current app's live object, for `on_change` and `retry_on`."""
-        return self._state().live
+        found: Live[S] = _state_of(current_app).live
+        return found
 
     @property
     def current(self) -> S:
@@ -99,55 +120,180 @@ class SecretSource(Generic[S]):
         Raises:
             ResolutionError: A value may no longer be served.
         """
-        return self._state().live.current
+        found: S = _state_of(current_app).live.current
+        return found
 
     def health(self) -> Health:
         """How the current app's settings are doing, for a readiness route."""
-        return self._state().live.health()
+        return _state_of(current_app).live.health()
 
     def readiness(self, url: str = "/ready") -> Blueprint:
-        """A blueprint with one route: 200 while every value could be renewed or is still good, else 503."""
+        """A blueprint with one route: 200 while the settings are served, 503 from when they may not be any more.
+
+        While a store is down and the last good values are served, it says 200, and `"ok": false`.
+        """
         blueprint = Blueprint("secretsource_readiness", __name__)
 
         @blueprint.get(url)
         def ready() -> ResponseReturnValue:
-            health = self.health()
-            return jsonify(ok=health.ok, stale=len(health.stale_fields)), 200 if health.ok else 503
+            health, status = self.health(), 200
+            try:
+                _ = self.current
+            except SecretSourceError:
+                status = 503
+            return jsonify(ok=health.ok, stale=len(health.stale_fields)), status, {"Cache-Control": "no-store"}
 
         return blueprint
 
-    @staticmethod
-    def _state() -> _State[S]:
-        state = current_app.extensions.get(_NAME)
-        if state is None:
-            msg = "this app has no settings: call init_app(app, settings_cls)"
-            raise ConfigurationError(msg)
-        return cast("_State[S]", state)
+
+class _State(Generic[S]):
+    """What one app has of us, in `app.extensions`. It does not keep the app alive.
+
+    Attributes:
+        settings_cls: Their class.
+        live: The settings.
+        signs_sessions: Whether SECRET_KEY is among them.
+    """
+
+    def __init__(self, app: Flask, settings_cls: type[S], names: Mapping[str, str], fallbacks: int) -> None:
+        self._app = weakref.ref(app)
+        self.settings_cls = settings_cls
+        self.live = Live(settings_cls)
+        self._names = names
+        self._fallbacks = fallbacks
+        self.signs_sessions = _KEY in names.values()
+        self._snapshot: S | None = None
+        self._values: dict[str, Any] = {}
+        self._retired: list[Any] = []
+        self._look_again_at = 0.0
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """In a forked child: let go of what another thread of the parent held."""
+        self._changing = threading.RLock()
+        self._looking = threading.Lock()
+
+    def start(self) -> None:
+        """Fill the config, and follow from now on."""
+        _ = self.live.current  # it raises what a load inside of an event loop could not tell earlier
+        self.live.on_change(self._follow)
+        self.catch_up()
+        _states.add(self)
+
+    def _follow(self, change: Change[S]) -> None:
+        self.catch_up()
+        if (app := self._app()) is not None and secrets_changed.has_receivers_for(app):
+            _tell(app, change)
+
+    def catch_up(self) -> None:
+        """Put the newest snapshot into the config, if it is not in there yet."""
+        with self._changing:
+            newest = self.live._state.snapshot  # noqa: SLF001 - `current` may raise, or be a stand-in in this thread
+            app = self._app()
+            if app is not None and newest is not None and newest is not self._snapshot:
+                self._put(newest, app.config)
+
+    def _put(self, snapshot: S, config: Config) -> None:
+        """Put in all that is new, at once; but nothing in the place of what somebody else has put there since."""
+        old, (found, hidden) = self._values, values_by_key(snapshot, self._names)
+        new = {key: old[key] if key in old and old[key] == value else value for key, value in found.items()}
+        changed = {
+            key: value
+            for key, value in new.items()
+            if key not in old or (value is not old[key] and config.get(key) is old[key])
+        }
+        if _KEY in changed and _FALLBACKS not in new:
+            changed[_FALLBACKS] = self._accepted(old.get(_KEY), new[_KEY], config.get(_FALLBACKS) or ())
+        if hidden and type(config) is Config:  # an app's own kind of config stays as it is
+            config.__class__ = _MaskedConfig
+        if isinstance(config, _MaskedConfig):
+            config.hidden |= hidden
+        config.update(changed)
+        self._snapshot, self._values = snapshot, new
+
+    def _accepted(self, old: Any, new: Any, known: Iterable[Any]) -> list[Any] | None:
+        """The other keys that a session may be signed with: the last few, and those that are the app's own."""
+        own = [key for key in known if key not in self._retired and key != new]
+        retired = [key for key in dict.fromkeys([old, *self._retired]) if key and key != new]
+        self._retired = retired[: self._fallbacks]
+        return [*self._retired, *own] or None
+
+    def look_for_news(self, *, unless: Callable[[], bool]) -> None:
+        """Ask the stores for something newer: once a second at most, by one thread for all, and not in an outage.
+
+        Args:
+            unless: Whether another thread has found meanwhile what this one is looking for.
+        """
+        with self._looking:
+            now = CACHE.clock.monotonic()
+            if unless() or now < self._look_again_at or not self.live.health():
+                return
+            self._look_again_at = now + _BETWEEN_LOOKS
+            with suppress(SecretSourceError):
+                self.live.refresh_for_retry()
+            self.catch_up()  # the thread that refreshed may not have come to it
 
 
-def _config_names(settings_cls: type[Settings], keys: Keys, prefix: str) -> dict[str, str]:
-    """For each field its key in `app.config`."""
-    fields = list(settings_cls.model_fields)
-    chosen = (
-        dict(keys) if isinstance(keys, Mapping) else {name: name.upper() for name in (fields if keys is None else keys)}
-    )
-    if unknown := sorted(set(chosen) - set(fields)):
-        msg = f"keys= names {', '.join(unknown)}, which {settings_cls.__name__} does not have"
-        raise ConfigurationError(msg)
-    return {name: prefix + key for name, key in chosen.items()}
+class _Sessions(SecureCookieSessionInterface):
+    """Flask's sessions, but a cookie that no key fits leads to one look for a newer key.
+
+    A worker signs with a new SECRET_KEY as soon as it has heard of it. The others, which hear of it a little later,
+    would take its sessions for forged until then.
+    """
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Read the session from its cookie."""
+        session = super().open_session(app, request)
+        if session or session is None or not (cookie := request.cookies.get(self.get_cookie_name(app))):
+            return session
+        _state_of(app).look_for_news(unless=lambda: self._is_known(app, cookie))
+        return super().open_session(app, request)
+
+    def _is_known(self, app: Flask, cookie: str) -> bool:
+        """Whether one of the keys has signed a cookie, however long ago."""
+        try:
+            if (serializer := self.get_signing_serializer(app)) is not None:
+                serializer.loads(cookie)
+        except BadSignature:
+            return False
+        return True
 
 
-def _values(settings: Settings, names: Mapping[str, str]) -> dict[str, Any]:
-    values = plain_fields(settings)
-    return {key: values[name] for name, key in names.items()}
+class _MaskedConfig(Config):
+    """Flask's config, which does not show what some of its keys hold."""
+
+    hidden: frozenset[str] = frozenset()
+
+    def __repr__(self) -> str:
+        return f"<Config {repr_without(self, self.hidden)}>"
 
 
-def _follow(app: Flask, change: Change[Any], names: Mapping[str, str]) -> None:
-    """Put all new values in at once, and tell who listens."""
-    values = _values(change.new, names)
-    old, new = app.config.get("SECRET_KEY"), values.get("SECRET_KEY")
-    if old and new and old != new and "SECRET_KEY_FALLBACKS" not in values:
-        known = [key for key in app.config.get("SECRET_KEY_FALLBACKS") or () if key != new]
-        values["SECRET_KEY_FALLBACKS"] = [old, *known][:_FALLBACKS_KEPT]
-    app.config.update(values)
-    secrets_changed.send(app, change=change)
+_states: weakref.WeakSet[_State[Any]] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    """In a forked child: what its parent was about to put into a config is put there now."""
+    for state in list(_states):
+        state.after_fork()
+        state.catch_up()
+
+
+os.register_at_fork(after_in_child=_after_fork)
+
+
+def _state_of(app: Flask) -> _State[Any]:
+    try:
+        state: _State[Any] = app.extensions[NAME]
+    except KeyError:
+        raise ConfigurationError("this app has no settings: call init_app(app, settings_cls)") from None
+    return state
+
+
+def _tell(app: Flask, change: Change[Any]) -> None:
+    """Send the signal, in a context of the app. What one receiver raises does not keep it from the others."""
+    with app.app_context():
+        for receiver in secrets_changed.receivers_for(app):
+            try:
+                app.ensure_sync(receiver)(app, change=change)
+            except Exception:  # noqa: BLE001 - it is the user's code, and harms nobody
+                _log.exception("a receiver of secrets_changed failed")

@@ -9,8 +9,8 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from celery import Celery  # type: ignore[import-untyped]  # it has no types
-from celery.signals import task_retry  # type: ignore[import-untyped]  # the same
+from celery import Celery
+from celery.signals import task_retry
 
 from secretsource import Outcome, ResolutionError
 from secretsource.testing import Stores

@@ -1,6 +1,9 @@
 """Users and tokens, in a database whose login rotates while requests are served."""
 
 import logging
+import threading
+from collections.abc import Callable
+from functools import partial
 from secrets import token_hex
 from typing import Any, cast
 
@@ -56,36 +59,58 @@ class Token(Base):
     user: Mapped[User] = relationship(back_populates="tokens")
 
 
+class Logins:
+    """The login that the settings have; and the one before, for as long as the database does not know the new one."""
+
+    def __init__(self, live: Live[IrisSettings], refusal: type[Exception]) -> None:
+        self._live, self._refusal, self._changing = live, refusal, threading.Lock()
+        self._known: list[Login] = []
+        # Who is refused may have an old password: one refresh for all threads, then one more try.
+        self._log_in_as_told = live.retry_on(refusal)(self._log_in_once)
+
+    @property
+    def present(self) -> Login:
+        return self._live.current.database_login
+
+    def log_in(self, connect: Callable[..., Any]) -> tuple[Any, Login]:
+        """A connection, and the login that it is good for. Who rotates tells the store first, and then the database."""
+        try:
+            return self._log_in_as_told(connect)
+        except self._refusal:
+            present = self.present
+            before = [login for login in self._known if login != present]
+            if not before:
+                raise
+            log.warning("the database refuses the new login, and is asked with the one before")
+        try:
+            return connect(**_arguments(before[0])), present
+        except self._refusal:  # the database has heard of it meanwhile
+            return self._log_in_as_told(connect)
+
+    def _log_in_once(self, connect: Callable[..., Any]) -> tuple[Any, Login]:
+        login = self.present
+        with self._changing:
+            self._known = [login, *(other for other in self._known if other != login)][:2]
+        return connect(**_arguments(login)), login
+
+
+def _arguments(login: Login) -> dict[str, str]:
+    return {"user": login.username, "password": login.password.get_secret_value()} if login.username else {}
+
+
 def make_engine(live: Live[IrisSettings]) -> Engine:
     """An engine that logs in with what the settings have at that moment."""
     engine = create_engine(live.current.database_url, pool_pre_ping=True, hide_parameters=True)
-    refusal = engine.dialect.loaded_dbapi.OperationalError
-    let_in: list[Login] = []  # the login that worked last
+    logins = Logins(live, engine.dialect.loaded_dbapi.OperationalError)
 
     @event.listens_for(engine, "do_connect")
-    def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
-        def log_in(login: Login) -> Any:
-            who = {"user": login.username, "password": login.password.get_secret_value()} if login.username else {}
-            return dialect.connect(*arguments, **options, **who)
-
-        @live.retry_on(refusal)  # refused? the password may have rotated: one refresh for all threads, then once more
-        def log_in_as_told() -> Any:
-            record.info["login"] = live.current.database_login
-            return log_in(record.info["login"])
-
-        try:
-            connection = log_in_as_told()
-        except refusal:
-            if not let_in or let_in[0] == record.info["login"]:
-                raise
-            log.warning("the database does not know the new login yet, and is asked with the one before")
-            return log_in(let_in[0])
-        let_in[:] = [record.info["login"]]
+    def log_in(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
+        connection, record.info["login"] = logins.log_in(partial(dialect.connect, *arguments, **options))
         return connection
 
     @event.listens_for(engine, "checkout")
     def replace_what_logged_in_otherwise(_connection: Any, record: Any, _proxy: Any) -> None:
-        if record.info["login"] != live.current.database_login:
+        if record.info["login"] != logins.present:
             raise DisconnectionError  # the pool logs in anew
 
     return engine

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from sqlalchemy import select
+from werkzeug.serving import make_server
 
 from iris import create_app
 from iris.commands import add_user
@@ -53,8 +54,9 @@ def main() -> None:
     with app.app_context():
         create_tables()
         add_first_admin()
-    print(f"Iris is on http://{where.host}:{where.port}", flush=True)
-    app.run(where.host, where.port, load_dotenv=False)
+    server = make_server(where.host, where.port, app, threaded=True)
+    print(f"Iris is on http://{where.host}:{server.port}", flush=True)
+    server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -97,3 +97,20 @@ def test_django_follows_passwords_and_keys_under_gunicorn(shop: Shop, postgres: 
             shop.put(int(key), secret_key_fallbacks=names, database=account.login)
             until(lambda: visitor.sees(",".join([key, *fallbacks])))  # noqa: B023 - called at once
         assert SECRET not in site.log.read_text(encoding="utf-8")
+
+
+def test_a_command_can_do_without_a_store(django_project: Path) -> None:
+    """With made-up values in its environment, as while an image is built."""
+    login = {"SHOP_DATABASE__USERNAME": "", "SHOP_DATABASE__PASSWORD": "", "SHOP_BROKER_PASSWORD": ""}
+    made_up = {"SHOP_SECRET_KEY": "made up", "SECRETSOURCE_CHAIN": "env://", **login}
+    done = python(django_project, "manage.py", "check", environ=made_up)
+    assert done.returncode == 0, done.stderr
+
+
+def test_django_does_not_start_on_settings_that_fail(shop: Shop, django_project: Path) -> None:
+    """It says why, without a value."""
+    token = shop.vault.token_for('path "secret/data/other" { capabilities = ["read"] }')
+    done = python(django_project, "manage.py", "check", environ={**shop.environ, "VAULT_TOKEN": token})
+    assert done.returncode == 1
+    assert "secret_key: DENIED" in done.stderr
+    assert SECRET not in done.stderr + done.stdout

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 
-from examples import stores
+from examples import rotation, stores
 from examples.session import Session
+from tests.example.production import production as example_app
 
 DOTENV = """\
 SHOP_DEBUG=true
@@ -85,12 +86,13 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped then, too
     start = time.monotonic()
     with ExitStack() as stack, ThreadPoolExecutor() as meanwhile:
-        home, logs = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2))
+        home, logs, site = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(3))
         starting_vault = meanwhile.submit(lambda: stack.enter_context(stores.vault(logs)))
         starting_aws = meanwhile.submit(lambda: stack.enter_context(stores.aws()))
         clouds = [
             meanwhile.submit(lambda store=store: stack.enter_context(store())) for store in (stores.azure, stores.gcp)
         ]
+        starting_example = meanwhile.submit(lambda: stack.enter_context(example_app(site, ttl=1)))
         session = Session(home)
         shutil.copy(Path(__file__).with_name("shop.py"), home)
         (home / ".env").write_text(DOTENV)
@@ -103,6 +105,7 @@ def main() -> int:
         missing(session, vault)
         session.variables |= {**clouds[0].result(), **clouds[1].result()}
         moved(session)
+        rotation.followed(session, starting_example.result())
     for problem in session.unexpected:
         print(f"Not as expected: {problem}", file=sys.stderr)
     if not session.unexpected:

@@ -54,6 +54,10 @@ class Session:
         self._show_command(f"cat {file}")
         print((self.folder / file).read_text(encoding="utf-8").rstrip(), flush=True)
 
+    def tell(self, text: str) -> None:
+        """Say what came out of something that is no command."""
+        print(text, flush=True)
+
     def run(self, command: str, *expected: str, status: int = 0) -> None:
         """Run a command, and show it with what it prints.
 

@@ -117,5 +117,5 @@ def test_the_readme_shows_it(demo: subprocess.CompletedProcess[str]) -> None:
 
 def _without_chance(text: str) -> list[str]:
     """The lines without what is different each time."""
-    varying = re.sub(r"\b[0-9a-f]{8}\b|\b\d+(\.\d+)?(?= ?m?s\b)", "#", text)
+    varying = re.sub(r"\b[0-9a-f]{8}\b|\b\d+(\.\d+)?(?= ?m?s\b)|\d+(?= predictions)", "#", text)
     return [" ".join(line.split()) for line in varying.strip().splitlines()]

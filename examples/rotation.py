@@ -1,0 +1,85 @@
+"""The last part of the demo: the example app in production, while its secrets rotate in front of your eyes."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import urllib.request
+from collections import Counter
+from typing import TYPE_CHECKING, Final, Self
+
+from tests.example.production import APP
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from examples.session import Session
+    from tests.example.production import Production
+
+EXPLAIN: Final = "secretsource explain --settings iris.settings:IrisSettings"
+_FLOWER: Final = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
+_CLIENTS: Final = 2
+
+
+class Clients:
+    """Programs that ask the app for predictions, one after the other, for as long as it is entered.
+
+    Attributes:
+        answers: How many of each kind there were.
+    """
+
+    def __init__(self, app: Production) -> None:
+        self.answers: Counter[str] = Counter()
+        self._app, self._over = app, threading.Event()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(_CLIENTS)]
+
+    def _run(self) -> None:
+        while not self._over.is_set():
+            try:
+                self.answers[self._ask()] += 1
+            except (OSError, KeyError) as error:
+                self.answers[f"{type(error).__name__}: {error}"] += 1
+
+    def _ask(self) -> str:
+        headers = {"Authorization": f"Bearer {self._app.viewer.token}", "Content-Type": "application/json"}
+        request = urllib.request.Request(f"{self._app.url}/api/predict", json.dumps(_FLOWER).encode(), headers)
+        with urllib.request.urlopen(request, timeout=30) as answer:
+            return str(json.loads(answer.read())["species"])
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join(30)
+
+
+def followed(session: Session, app: Production) -> None:
+    """Rotate three secrets while programs ask for predictions, and see that the app has followed."""
+    shown = {name: session.variables[name] for name in ("COLUMNS", "FORCE_COLOR") if name in session.variables}
+    session.variables = {**app.environment, "PATH": session.variables["PATH"], **shown}
+    session.folder = APP
+    session.say(
+        "The example app in production: gunicorn, PostgreSQL, each secret in another store. Programs ask it for\n"
+        "# predictions all the while."
+    )
+    session.run(EXPLAIN, "azure-kv://iris-vault/secret-key", "vault://kv/iris?ttl=1#database_login/password")
+    rotations: dict[str, tuple[str, Callable[[], str]]] = {
+        "its database's password, in Vault and PostgreSQL": ("database_login.password", app.rotate_database_password),
+        "the key that signs its sessions, in Azure Key Vault": ("secret_key", app.rotate_session_key),
+        "the key that its model is encrypted under, in Google Cloud": ("model_key", app.rotate_model_key),
+    }
+    with Clients(app) as clients:
+        for what, (field, rotate) in rotations.items():
+            session.say(f"Somebody changes {what}.")
+            start = time.monotonic()
+            app.wait_until_followed(field, rotate())
+            session.tell(f"every process of the app has the new {field} after {time.monotonic() - start:.1f} s")
+    failed = {what: number for what, number in clients.answers.items() if what != "setosa"}
+    session.tell(f"\n{clients.answers['setosa']} predictions meanwhile, {sum(failed.values())} requests failed")
+    session.unexpected += [f"a prediction: {what}" for what in failed]
+    session.run(f"{EXPLAIN} database_login.password model_key", "vault://kv/iris?ttl=1#database_login/password  2 ")

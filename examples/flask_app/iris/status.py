@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 from flask import Blueprint, render_template
+
 from iris.extensions import secrets
 from iris.logs import audit
 from iris.roles import login_required
-
 from secretsource import ResolutionError, explain
 
 blueprint = Blueprint("status", __name__)
@@ -29,14 +30,12 @@ STORES = {
 def show() -> str:
     """Tell what is served, or why nothing may be."""
     audit("status seen")
-    explanation, problems = None, ()
+    told: dict[str, Any] = {"health": secrets.health(), "stores": STORES}
     try:
-        explanation = explain(secrets.current)
+        told["explanation"] = explain(secrets.current)
     except ResolutionError as error:
-        problems = error.problems
-    return render_template(
-        "status.html", explanation=explanation, problems=problems, health=secrets.health(), stores=STORES
-    )
+        told["problems"] = error.problems
+    return render_template("status.html", **told)
 
 
 @blueprint.app_template_filter()

@@ -218,20 +218,20 @@ class _State(Generic[S]):
         self._retired = retired[: self._fallbacks]
         return [*self._retired, *own] or None
 
-    def look_for_news(self, *, unless: Callable[[], bool]) -> None:
-        """Ask the stores for something newer: once a second at most, by one thread for all, and not in an outage.
+    def look_for(self, found: Callable[[], bool]) -> None:
+        """Ask the stores for something newer, unless another thread has found it meanwhile.
 
-        Args:
-            unless: Whether another thread has found meanwhile what this one is looking for.
+        It is done by one thread for all, not in an outage, and not within a second of when it was to no avail.
         """
         with self._looking:
             now = CACHE.clock.monotonic()
-            if unless() or now < self._look_again_at or not self.live.health():
+            if found() or now < self._look_again_at or not self.live.health():
                 return
-            self._look_again_at = now + _BETWEEN_LOOKS
             with suppress(SecretSourceError):
                 self.live.refresh_for_retry()
             self.catch_up()  # the thread that refreshed may not have come to it
+            if not found():
+                self._look_again_at = now + _BETWEEN_LOOKS
 
 
 class _Sessions(SecureCookieSessionInterface):
@@ -246,7 +246,7 @@ class _Sessions(SecureCookieSessionInterface):
         session = super().open_session(app, request)
         if session or session is None or not (cookie := request.cookies.get(self.get_cookie_name(app))):
             return session
-        _state_of(app).look_for_news(unless=lambda: self._is_known(app, cookie))
+        _state_of(app).look_for(lambda: self._is_known(app, cookie))
         return super().open_session(app, request)
 
     def _is_known(self, app: Flask, cookie: str) -> bool:

@@ -145,8 +145,21 @@ def forged(app: Flask) -> Any:
     return client
 
 
+def test_a_look_that_found_something_does_not_put_off_the_next_one(
+    stores: Stores, workers: tuple[Flask, Flask]
+) -> None:
+    """Two rotations may come within a second."""
+    first, second = workers
+    client = first.test_client()
+    client.get("/count")
+    assert count(second, client) == "2"
+    stores.set(SHOP, stored(3))
+    first.extensions["secretsource"].live.refresh(force=True)
+    assert [count(app, client) for app in (first, second)] == ["3", "4"]
+
+
 def test_forged_sessions_lead_to_one_look_a_second(stores: Stores) -> None:
-    """However many there are: a store is not asked by whoever sends nonsense."""
+    """However many there are: nobody who sends nonsense keeps a store busy."""
     app = make_app()
     calls = len(stores.calls)
     for _ in range(50):

@@ -101,6 +101,17 @@ def test_the_first_invocation_after_a_night_in_the_freezer_has_the_new_value(
     assert environment.invoke() == "logged in as user-2"
 
 
+def test_a_connection_that_broke_in_the_freezer_is_replaced(
+    aws_shop: AwsFront, task_root: Path, clock: FakeClock
+) -> None:
+    """The invocation that finds it broken succeeds, with the new value."""
+    environment = Environment("function.handler", clock)
+    rotate(aws_shop)
+    environment.freeze(NIGHT)
+    aws_shop.fail("/", CUT, times=1)
+    assert environment.invoke() == "logged in as user-2"
+
+
 def test_live_by_itself_would_give_yesterdays_value(aws_shop: AwsFront, task_root: Path, clock: FakeClock) -> None:
     """And `refresh()` makes up for that, with one call where something is due, and with none where nothing is."""
     environment = Environment("function_with_database.handler", clock)

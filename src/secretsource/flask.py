@@ -181,9 +181,16 @@ class _State(Generic[S]):
         _states.add(self)
 
     def _follow(self, change: Change[S]) -> None:
+        """Send the signal, in a context of the app. What one receiver raises does not keep it from the others."""
         self.catch_up()
-        if (app := self._app()) is not None and secrets_changed.has_receivers_for(app):
-            _tell(app, change)
+        if (app := self._app()) is None or not secrets_changed.has_receivers_for(app):
+            return
+        with app.app_context():
+            for receiver in secrets_changed.receivers_for(app):
+                try:
+                    app.ensure_sync(receiver)(app, change=change)
+                except Exception:  # noqa: BLE001 - it is the user's code, and harms nobody
+                    _log.exception("a receiver of secrets_changed failed")
 
     def catch_up(self) -> None:
         """Put the newest snapshot into the config, if it is not in there yet."""
@@ -202,8 +209,11 @@ class _State(Generic[S]):
             for key, value in new.items()
             if key not in old or (value is not old[key] and config.get(key) is old[key])
         }
-        if _KEY in changed and _FALLBACKS not in new:
-            changed[_FALLBACKS] = self._accepted(old.get(_KEY), new[_KEY], config.get(_FALLBACKS) or ())
+        if self.signs_sessions and not changed.keys().isdisjoint({_KEY, _FALLBACKS}):
+            own = new[_FALLBACKS] if _FALLBACKS in new else self._not_ours(config.get(_FALLBACKS))
+            changed[_FALLBACKS] = self._accepted(old.get(_KEY), new[_KEY], own or ())
+            if _FALLBACKS in new:
+                new[_FALLBACKS] = changed[_FALLBACKS]
         if hidden and type(config) is Config:  # an app's own kind of config stays as it is
             config.__class__ = _MaskedConfig
         if isinstance(config, _MaskedConfig):
@@ -211,12 +221,14 @@ class _State(Generic[S]):
         config.update(changed)
         self._snapshot, self._values = snapshot, new
 
-    def _accepted(self, old: Any, new: Any, known: Iterable[Any]) -> list[Any] | None:
-        """The other keys that a session may be signed with: the last few, and those that are the app's own."""
-        own = [key for key in known if key not in self._retired and key != new]
+    def _not_ours(self, fallbacks: Iterable[Any] | None) -> list[Any]:
+        return [key for key in fallbacks or () if key not in self._retired]
+
+    def _accepted(self, old: Any, new: Any, own: Iterable[Any]) -> list[Any] | None:
+        """The other keys that a session may be signed with: the last few, and the app's own."""
         retired = [key for key in dict.fromkeys([old, *self._retired]) if key and key != new]
         self._retired = retired[: self._fallbacks]
-        return [*self._retired, *own] or None
+        return [*self._retired, *(key for key in self._not_ours(own) if key != new)] or None
 
     def look_for(self, found: Callable[[], bool]) -> None:
         """Ask the stores for something newer, unless another thread has found it meanwhile.
@@ -287,13 +299,3 @@ def _state_of(app: Flask) -> _State[Any]:
     except KeyError:
         raise ConfigurationError("this app has no settings: call init_app(app, settings_cls)") from None
     return state
-
-
-def _tell(app: Flask, change: Change[Any]) -> None:
-    """Send the signal, in a context of the app. What one receiver raises does not keep it from the others."""
-    with app.app_context():
-        for receiver in secrets_changed.receivers_for(app):
-            try:
-                app.ensure_sync(receiver)(app, change=change)
-            except Exception:  # noqa: BLE001 - it is the user's code, and harms nobody
-                _log.exception("a receiver of secrets_changed failed")

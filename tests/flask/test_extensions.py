@@ -210,3 +210,19 @@ def test_login_forms_and_limits_work_and_outlive_a_rotation(secretsource: Stores
     answers = [client.post("/secret", data={"csrf_token": token}).status_code for _ in range(4)]
     assert answers == [200, 200, 200, 429]
     assert CANARY not in repr(app.config)
+
+
+def test_what_is_remembered_beyond_the_session_ends_with_its_key(secretsource: Stores) -> None:
+    """Flask-Login signs that with SECRET_KEY alone."""
+    web = {"secret_key": f"{CANARY}-1", "wtf_csrf_secret_key": f"{CANARY}-forms"}
+    secretsource.set("vault://kv/web", web)
+    app = web_app()
+    first = app.test_client()
+    first.get("/login")
+    remembered = first.get_cookie("remember_token")
+    assert remembered is not None
+    for expected, key in ((200, 2), (401, 3)):
+        later = app.test_client()
+        later.set_cookie("remember_token", remembered.value)
+        assert later.get("/secret").status_code == expected
+        secretsource.rotate("vault://kv/web", {**web, "secret_key": f"{CANARY}-{key}"})

@@ -179,6 +179,7 @@ def test_who_is_refused_finds_the_new_password_in_vault(
             rotation.store()
             rotation.change()
             until(lambda: live.current.database_login.password.get_secret_value() == rotation.passwords[-1])
+            load.go_on()
     assert load.failures == []
 
 

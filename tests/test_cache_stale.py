@@ -187,10 +187,21 @@ def test_backoff_draws_from_the_upper_half_of_each_step() -> None:
     clock, backoff = FakeClock(), Backoff()
     for step in (1, 2, 4, 8, 16, 32, 64, 128, 128):
         backoff.fail(clock)
-        assert step / 2 <= backoff.until - clock.now <= step
+        assert step / 2 <= backoff.remaining(clock) <= step
         assert backoff.holds(clock)
     backoff.reset()
     assert not backoff.holds(clock)
+
+
+def test_a_wait_is_over_when_either_clock_says_so() -> None:
+    """A process that is frozen meanwhile does not wait once more; a wall clock that is set back prolongs nothing."""
+    clock, backoff = FakeClock(), Backoff()
+    for now, wall in ((0.0, 1.0), (1.0, -3_600.0)):
+        backoff.reset()
+        backoff.fail(clock)
+        assert backoff.holds(clock)
+        clock.now, clock.wall = clock.now + now, clock.wall + wall
+        assert not backoff.holds(clock)
 
 
 def test_one_secret_tries_whether_a_dead_store_is_back() -> None:

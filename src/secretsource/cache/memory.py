@@ -189,7 +189,7 @@ class MemoryCache:
             store.reset()
             for key, slot in self._slots.items():
                 if self._store(key) is store:
-                    slot.backoff.until = 0.0  # what failed while it was down may be asked for again
+                    slot.backoff.wait(self.clock, 0.0)  # what failed while it was down may be asked for again
 
     def finish(self, pending: Pending, deadline: Deadline) -> dict[Key, Reply]:
         """Wait for what is on its way, at most until the deadline."""
@@ -272,7 +272,7 @@ class MemoryCache:
             entry, age = slot.entry, slot.entry.age(self.clock)
             due, end = entry.renew_after(policy, ttl) - age, entry.usable_for(policy) - age
             if due <= 0:
-                due = max(slot.backoff.until, self._store(key).until) - self.clock.monotonic()
+                due = max(slot.backoff.remaining(self.clock), self._store(key).remaining(self.clock))
             return max(0.0, min(due, end) if end > 0 else due)
 
     def clear(self) -> None:

@@ -81,7 +81,8 @@ class Slot:
             self._replace(result, clock)
             return
         self.setback = Failure(Outcome.MISSING, result.detail or "it does not exist any more")
-        self.backoff.failures, self.backoff.until = 1, self.missing_since + policy.negative_ttl
+        self.backoff.failures = 1
+        self.backoff.wait(clock, self.missing_since + policy.negative_ttl - now)
 
     def leases(self, clock: Clock) -> list[Lease]:
         """The leases to give back: that of the value there is, and of those before it. Not a parent process's."""

@@ -6,6 +6,8 @@ from flask import Flask, Response, request
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from iris.settings import IrisSettings
+from secretsource import Change
+from secretsource.flask import secrets_changed
 
 HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; "
@@ -30,6 +32,13 @@ def init_app(app: Flask, settings: IrisSettings) -> None:
     ours = settings.proxies
     app.wsgi_app = ProxyFix(app.wsgi_app, x_for=ours, x_proto=ours, x_host=ours)  # type: ignore[method-assign]  # as Flask's documentation has it
     app.after_request(_add_headers)
+    secrets_changed.connect(_accept_open_forms, app)
+
+
+def _accept_open_forms(app: Flask, change: Change[IrisSettings]) -> None:  # noqa: ARG001 - the signal's arguments
+    """A form that was opened under the old key can be sent under the new one."""
+    known = [app.config["SECRET_KEY"], *(app.config.get("SECRET_KEY_FALLBACKS") or ())]
+    app.config["WTF_CSRF_SECRET_KEY"] = known[::-1]  # the last one signs, and each of them is accepted
 
 
 def _add_headers(response: Response) -> Response:

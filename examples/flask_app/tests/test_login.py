@@ -16,12 +16,18 @@ from iris.database import User, session
 from secretsource.testing import Stores
 
 PASSWORD = "not-a-real-password"
+REFERRER = {"Referer": "https://localhost/"}
 KEY = "azure-kv://iris-vault/secret-key"
 
 
 def log_in(browser: FlaskClient, name: str, password: str, **more: str) -> tuple[int, str]:
     answer = browser.post("/login", data={"name": name, "password": password, **more})
     return answer.status_code, re.sub('value="[^"]+"', "", answer.text)
+
+
+def field_of(browser: FlaskClient, page: str) -> str:
+    found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get(page).text)
+    return found[1] if found else ""
 
 
 def cookie_of(browser: FlaskClient) -> str:
@@ -139,15 +145,9 @@ def test_a_form_of_another_site_is_refused(app: Flask, admin: FlaskClient, path:
 def test_our_own_forms_are_accepted(app: Flask, browser: FlaskClient) -> None:
     """With the token that is in them."""
     app.config["WTF_CSRF_ENABLED"] = True
-
-    def token(page: str) -> str:
-        found = re.search(r'name="csrf_token" value="([^"]+)"', browser.get(page).text)
-        return found[1] if found else ""
-
-    referrer = {"Referer": "https://localhost/"}
-    data = {"name": "admin", "password": PASSWORD, "csrf_token": token("/login")}
-    assert browser.post("/login", data=data, headers=referrer).status_code == HTTPStatus.FOUND
-    answer = browser.post("/logout", data={"csrf_token": token("/")}, headers=referrer)
+    data = {"name": "admin", "password": PASSWORD, "csrf_token": field_of(browser, "/login")}
+    assert browser.post("/login", data=data, headers=REFERRER).status_code == HTTPStatus.FOUND
+    answer = browser.post("/logout", data={"csrf_token": field_of(browser, "/")}, headers=REFERRER)
     assert answer.status_code == HTTPStatus.FOUND
 
 
@@ -173,6 +173,18 @@ def test_sessions_survive_a_new_key(stores: Stores, admin: FlaskClient) -> None:
     """Cookies under the old key are accepted, and new ones are signed with the new."""
     stores.rotate(KEY, "not-a-real-secret-key-000000000002")
     assert admin.get("/status").status_code == HTTPStatus.OK
+
+
+def test_a_form_that_is_open_survives_a_new_key(app: Flask, stores: Stores, admin: FlaskClient) -> None:
+    """And the one after it; what is opened from then on is signed with the new one."""
+    app.config["WTF_CSRF_ENABLED"] = True
+    opened = field_of(admin, "/")
+    for number in (2, 3):
+        stores.rotate(KEY, f"not-a-real-secret-key-00000000000{number}")
+        for field in (opened, field_of(admin, "/")):
+            flower = {"sepal_length": 5, "sepal_width": 3, "petal_length": 1, "petal_width": 1, "csrf_token": field}
+            assert admin.post("/", data=flower, headers=REFERRER).status_code == HTTPStatus.OK
+    assert "not-a-real" not in repr(app.config)
 
 
 def test_a_cookie_under_a_key_that_was_never_ours_is_not_accepted(app: Flask, browser: FlaskClient) -> None:

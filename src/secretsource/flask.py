@@ -15,7 +15,7 @@ from secretsource.cli.in_flask import HELP, NAME, announce
 from secretsource.errors import ConfigurationError, MissingExtra, SecretSourceError
 from secretsource.live import Live
 from secretsource.settings import Settings
-from secretsource.settings.plainvalues import keys_of_fields, repr_without, values_by_key
+from secretsource.settings.plainvalues import changes, keys_of_fields, repr_without, values_by_key
 
 try:
     from blinker import Namespace
@@ -56,8 +56,7 @@ class SecretSource(Generic[S]):
     masked, which Flask and other extensions take as it is. What an app puts in the place of a value itself stays.
 
     Args:
-        app: The app; or call `init_app` later, for each app of the process. It takes the other arguments, too; those
-            that are given here hold where it has none.
+        app: The app; or call `init_app` later, for each app, with arguments of its own where they differ.
         settings_cls: The settings class.
         keys: Which fields, by their paths (`secret_key`, `database.password`); or a mapping from their paths to keys
             of `app.config`. All by default.
@@ -110,7 +109,7 @@ class SecretSource(Generic[S]):
     @property
     def live(self) -> Live[S]:
         """The current app's live object, for `on_change` and `retry_on`."""
-        found: Live[S] = _state_of(current_app).live
+        found: Live[S] = _current_state().live
         return found
 
     @property
@@ -120,12 +119,12 @@ class SecretSource(Generic[S]):
         Raises:
             ResolutionError: A value may no longer be served.
         """
-        found: S = _state_of(current_app).live.current
+        found: S = _current_state().live.current
         return found
 
     def health(self) -> Health:
         """How the current app's settings are doing, for a readiness route."""
-        return _state_of(current_app).live.health()
+        return _current_state().live.health()
 
     def readiness(self, url: str = "/ready") -> Blueprint:
         """A blueprint with one route: 200 while the settings are served, 503 from when they may not be any more.
@@ -203,12 +202,7 @@ class _State(Generic[S]):
     def _put(self, snapshot: S, config: Config) -> None:
         """Put in all that is new, at once; but nothing in the place of what somebody else has put there since."""
         old, (found, hidden) = self._values, values_by_key(snapshot, self._names)
-        new = {key: old[key] if key in old and old[key] == value else value for key, value in found.items()}
-        changed = {
-            key: value
-            for key, value in new.items()
-            if key not in old or (value is not old[key] and config.get(key) is old[key])
-        }
+        new, changed = changes(old, found, config)
         if self.signs_sessions and not changed.keys().isdisjoint({_KEY, _FALLBACKS}):
             own = new[_FALLBACKS] if _FALLBACKS in new else self._not_ours(config.get(_FALLBACKS))
             changed[_FALLBACKS] = self._accepted(old.get(_KEY), new[_KEY], own or ())
@@ -231,10 +225,7 @@ class _State(Generic[S]):
         return [*self._retired, *(key for key in self._not_ours(own) if key != new)] or None
 
     def look_for(self, found: Callable[[], bool]) -> None:
-        """Ask the stores for something newer, unless another thread has found it meanwhile.
-
-        It is done by one thread for all, not in an outage, and not within a second of when it was to no avail.
-        """
+        """Ask the stores for something newer: one thread for all, and not in an outage or soon after it was no use."""
         with self._looking:
             now = CACHE.clock.monotonic()
             if found() or now < self._look_again_at or not self.live.health():
@@ -256,7 +247,9 @@ class _Sessions(SecureCookieSessionInterface):
     def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
         """Read the session from its cookie."""
         session = super().open_session(app, request)
-        if session or session is None or not (cookie := request.cookies.get(self.get_cookie_name(app))):
+        if session or session is None or "HTTP_COOKIE" not in request.environ:  # most requests end here
+            return session
+        if not (cookie := request.cookies.get(self.get_cookie_name(app))):
             return session
         _state_of(app).look_for(lambda: self._is_known(app, cookie))
         return super().open_session(app, request)
@@ -291,6 +284,10 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def _current_state() -> _State[Any]:
+    return _state_of(current_app._get_current_object())  # type: ignore[attr-defined]  # noqa: SLF001 - Flask documents it
 
 
 def _state_of(app: Flask) -> _State[Any]:

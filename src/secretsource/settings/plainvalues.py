@@ -137,6 +137,24 @@ def values_by_key(settings: Settings, names: Mapping[str, str]) -> tuple[dict[st
     return values, frozenset(hidden)
 
 
+def changes(
+    old: Mapping[str, Any], found: Mapping[str, Any], config: Mapping[str, Any]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """All values, of which one that is equal to the old one stays the same object; and those to put into a config.
+
+    Args:
+        old: The values that were put there before.
+        found: Those there are now.
+        config: What is there; a value of somebody else's is to stay.
+    """
+    new = {key: old[key] if key in old and old[key] == value else value for key, value in found.items()}
+    return new, {
+        key: value
+        for key, value in new.items()
+        if key not in old or (value is not old[key] and config.get(key) is old[key])
+    }
+
+
 def repr_without(table: Mapping[str, Any], hidden: Collection[str]) -> str:
     """The `repr` of a table that does not show what these keys hold."""
     shown = (f"{key!r}: {MASK!r}" if key in hidden else f"{key!r}: {value!r}" for key, value in table.items())

@@ -28,6 +28,7 @@ TOPICS: Final = {
     "live": "Live",
     "expiry": "At expiry, and in an outage",
     "workers": "Workers of gunicorn",
+    "flask_requests": "Flask: requests",
     "aws": "AWS Secrets Manager",
     "vault": "Vault",
     "azure": "Azure Key Vault",

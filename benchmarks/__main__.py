@@ -29,6 +29,7 @@ TOPICS: Final = {
     "expiry": "At expiry, and in an outage",
     "workers": "Workers of gunicorn",
     "flask_requests": "Flask: requests",
+    "flask_rotation": "Flask: rotation under gunicorn",
     "aws": "AWS Secrets Manager",
     "vault": "Vault",
     "azure": "Azure Key Vault",

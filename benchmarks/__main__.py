@@ -30,6 +30,7 @@ TOPICS: Final = {
     "workers": "Workers of gunicorn",
     "flask_requests": "Flask: requests",
     "flask_rotation": "Flask: rotation under gunicorn",
+    "flask_start": "Flask: start of an app",
     "aws": "AWS Secrets Manager",
     "vault": "Vault",
     "azure": "Azure Key Vault",

@@ -29,6 +29,7 @@ pytest_plugins = [  # a line for each module in tests/servers that has fixtures
     "tests.servers.vaultfront",
     "tests.commandline",
     "tests.files",
+    "tests.loggers",
     "tests.simulation",
 ]
 

@@ -34,7 +34,7 @@ def test_it_opens_with_the_two_commands() -> None:
     commands = re.findall(r"^make (\w+)", text_of("sh"), re.MULTILINE)
     assert commands == ["demo", "test"]
     assert README.read_text(encoding="utf-8").index("```sh") < README.read_text(encoding="utf-8").index("## ")
-    for target in re.findall(r"`make (\w+)", README.read_text(encoding="utf-8")):
+    for target in re.findall(r"`make ([\w-]+)", README.read_text(encoding="utf-8")):
         assert f"\n{target}:" in makefile
 
 

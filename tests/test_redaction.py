@@ -9,7 +9,6 @@ import logging
 import logging.handlers
 import queue
 import threading
-from collections.abc import Iterator
 from urllib.parse import quote
 
 import pytest
@@ -17,18 +16,6 @@ import pytest
 from secretsource.redaction import MASK, MaskedStr, Values, quiet, redact_logs, remember
 
 CANARY = 'not-a-real "p@ss/word"\n+ünd'
-
-
-@pytest.fixture
-def _logging_as_before() -> Iterator[None]:
-    """`redact_logs` works on the whole process: undo it."""
-    original, handlers = logging.Logger.addHandler, list(logging.root.handlers)
-    formats = {handler: handler.__dict__.get("format") for handler in handlers}
-    yield
-    logging.Logger.addHandler = original  # type: ignore[method-assign]
-    for handler in handlers:
-        if formats[handler] is None:
-            handler.__dict__.pop("format", None)
 
 
 def encoded(value: str) -> dict[str, str]:
@@ -99,7 +86,6 @@ class Collecting(logging.Handler):
         self.texts.append(self.format(record))
 
 
-@pytest.mark.usefixtures("_logging_as_before")
 def test_logs_are_masked_in_their_final_text() -> None:
     """Message, arguments, traceback and extra fields; handlers there are, and handlers added later."""
     there, later = Collecting(), Collecting()
@@ -125,7 +111,6 @@ def test_logs_are_masked_in_their_final_text() -> None:
     assert "Traceback" in text
 
 
-@pytest.mark.usefixtures("_logging_as_before")
 def test_loggers_that_do_not_propagate_are_masked_too() -> None:
     """An SDK may have a logger with a handler of its own."""
     stream = io.StringIO()
@@ -140,7 +125,6 @@ def test_loggers_that_do_not_propagate_are_masked_too() -> None:
     assert "p@ss" not in stream.getvalue()
 
 
-@pytest.mark.usefixtures("_logging_as_before")
 def test_a_queue_carries_masked_records() -> None:
     """A handler that hands records to another thread or process hands on masked text."""
     records: queue.Queue[logging.LogRecord] = queue.Queue()

@@ -1,5 +1,7 @@
 """Commands for those who run the app: `python -m iris COMMAND`."""
 
+from datetime import UTC, datetime
+
 import click
 from flask import Flask
 from flask.cli import AppGroup
@@ -57,6 +59,15 @@ def add(name: str, role: str) -> None:
     if session.scalar(select(User).where(User.name == name)):
         raise click.ClickException(f"there is a user {name} already")
     add_user(name, role, _ask_password())
+
+
+@users.command("list")
+def list_users() -> None:
+    """List users with their roles and tokens."""
+    for user in session.scalars(select(User).order_by(User.name)):
+        click.echo(f"{user.name}, {user.role}")
+        for token in user.tokens:
+            click.echo(f"    token {token.id}, until {datetime.fromtimestamp(token.expires, UTC):%Y-%m-%d}")
 
 
 @users.command("password")

@@ -54,7 +54,7 @@ class ModelFollower:
     A file that cannot be used leaves the model before in place, and is told in the log.
 
     Raises:
-        ModelFileError, OSError: There is none before.
+        ModelFileError, OSError: There is no model before.
     """
 
     def __init__(self, live: Live[IrisSettings]) -> None:

@@ -70,4 +70,8 @@ def write(path: Path, content: bytes, key: bytes) -> None:
 
 
 def read(path: Path, keys: Sequence[bytes]) -> tuple[bytes, str]:
-    return decrypt(path.read_bytes(), keys)
+    try:
+        sealed = path.read_bytes()
+    except FileNotFoundError:
+        raise ModelFileError(f"there is no {path}, which python -m iris.train makes") from None
+    return decrypt(sealed, keys)

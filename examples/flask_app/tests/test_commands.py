@@ -56,6 +56,9 @@ def test_a_token_is_shown_once_and_can_be_revoked(app: Flask, browser: FlaskClie
     _, text = run(app, "tokens", "add", "viewer")
     header = {"Authorization": f"Bearer {text.strip()}"}
     number = browser.get("/api/whoami", headers=header).get_json()["token"]
+    _, listed = run(app, "users", "list")
+    assert f"viewer, viewer\n    token {number}, until " in listed
+    assert text.strip() not in listed
     assert run(app, "tokens", "revoke", number) == (0, "")
     assert "error" in browser.get("/api/whoami", headers=header).get_json()
 

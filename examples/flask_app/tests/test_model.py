@@ -100,6 +100,13 @@ def test_the_app_does_not_start_with_a_file_that_was_tampered_with(monkeypatch: 
         create_app()
 
 
+@pytest.mark.usefixtures("stores")
+def test_without_a_model_the_app_says_how_to_make_one() -> None:
+    """And does not start."""
+    with pytest.raises(ModelFileError, match=r"python -m iris\.train"):
+        create_app()
+
+
 @pytest.mark.usefixtures("app")
 def test_a_file_under_a_lost_key_says_which_one_it_needs(stores: Stores) -> None:
     """By its id, which tells nothing about it."""

@@ -26,7 +26,7 @@ except ModuleNotFoundError as error:
     raise MissingExtra("secretsource.flask", "flask") from error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from blinker import NamedSignal
     from flask import Request
@@ -204,9 +204,9 @@ class _State(Generic[S]):
         old, (found, hidden) = self._values, values_by_key(snapshot, self._names)
         new, changed = changes(old, found, config)
         if self.signs_sessions and not changed.keys().isdisjoint({_KEY, _FALLBACKS}):
-            own = new[_FALLBACKS] if _FALLBACKS in new else self._not_ours(config.get(_FALLBACKS))
-            changed[_FALLBACKS] = self._accepted(old.get(_KEY), new[_KEY], own or ())
-            if _FALLBACKS in new:
+            listed = new[_FALLBACKS] or () if _FALLBACKS in new else None
+            changed[_FALLBACKS] = self._accepted(old.get(_KEY), new[_KEY], config.get(_FALLBACKS) or (), listed)
+            if listed is not None:
                 new[_FALLBACKS] = changed[_FALLBACKS]
         if hidden and type(config) is Config:  # an app's own kind of config stays as it is
             config.__class__ = _MaskedConfig
@@ -215,14 +215,12 @@ class _State(Generic[S]):
         config.update(changed)
         self._snapshot, self._values = snapshot, new
 
-    def _not_ours(self, fallbacks: Iterable[Any] | None) -> list[Any]:
-        return [key for key in fallbacks or () if key not in self._retired]
-
-    def _accepted(self, old: Any, new: Any, own: Iterable[Any]) -> list[Any] | None:
+    def _accepted(self, old: Any, new: Any, held: Collection[Any], listed: Iterable[Any] | None) -> list[Any] | None:
         """The other keys that a session may be signed with: the last few, and the app's own."""
-        retired = [key for key in dict.fromkeys([old, *self._retired]) if key and key != new]
-        self._retired = retired[: self._fallbacks]
-        return [*self._retired, *(key for key in self._not_ours(own) if key != new)] or None
+        before = [key for key in self._retired if key in held]  # the app may have taken one out, as after a leak
+        own = [key for key in held if key not in before] if listed is None else listed
+        self._retired = [key for key in dict.fromkeys([old, *before]) if key and key != new][: self._fallbacks]
+        return list(dict.fromkeys([*self._retired, *(key for key in own if key != new)])) or None
 
     def look_for(self, found: Callable[[], bool]) -> None:
         """Ask the stores for something newer: one thread for all, and not in an outage or soon after it was no use."""

@@ -71,6 +71,18 @@ def test_fallbacks_of_the_apps_own_are_kept(stores: Stores) -> None:
     assert app.config["SECRET_KEY_FALLBACKS"] == [key(5), key(4), key(3), "the app's own"]
 
 
+def test_a_key_that_the_app_has_taken_out_does_not_come_back(stores: Stores) -> None:
+    """As after a leak: nothing that is signed with it is accepted any more, also after the next rotation."""
+    app = make_app()
+    client = app.test_client()
+    client.get("/count")
+    stores.rotate(SHOP, stored(2))
+    app.config["SECRET_KEY_FALLBACKS"] = []
+    stores.rotate(SHOP, stored(3))
+    assert app.config["SECRET_KEY_FALLBACKS"] == [key(2)]
+    assert client.get("/count").text == "1"
+
+
 class Keys(Settings):
     """The old keys are in the store, too."""
 

@@ -71,6 +71,21 @@ def test_every_kind_of_origin_has_a_name(shop: Shop) -> None:
     }
 
 
+class Around(Settings):
+    """A model with a default, whose leaves have none."""
+
+    model_config = SettingsConfigDict(chain=("env://",), env_nested_delimiter="__")
+    database: Database = Database(username="of-the-class", password=SecretStr(CANARY))
+
+
+def test_the_default_of_a_model_stands_for_its_leaves_while_none_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pydantic takes it: one leaf that is found, and the others have to be found, too."""
+    leaves = ("database.username", "database.password", "database.host")
+    assert [Around.load().resolution(leaf).backend for leaf in leaves] == ["default"] * 3
+    monkeypatch.setenv("DATABASE__USERNAME", "u")
+    assert [one.backend for one in explain(Around)] == ["env", None, "default"]
+
+
 def test_a_second_load_says_that_it_took_the_cache(shop: Shop) -> None:
     """And how old the value is."""
     again = Shop(given="by hand")

@@ -9,11 +9,15 @@ import logging
 import logging.handlers
 import queue
 import threading
+from typing import Any
 from urllib.parse import quote
 
 import pytest
+from pydantic import BaseModel, RootModel, SecretStr, create_model
 
+from secretsource import Settings
 from secretsource.redaction import MASK, MaskedStr, Values, quiet, redact_logs, remember
+from secretsource.settings.leaves import leaves_by_path
 
 CANARY = 'not-a-real "p@ss/word"\n+ünd'
 
@@ -54,6 +58,20 @@ def test_values_inside_tables_and_wrappers_are_masked() -> None:
     """Whatever was put in is looked through."""
     values = Values([{"a": ["first-value", b"second-value"], "n": 123456789, "flag": True}])
     assert values.mask("first-value second-value 123456789 True") == f"{MASK} {MASK} {MASK} True"
+
+
+class Login(BaseModel):
+    """A model with a secret in it."""
+
+    username: str
+    password: SecretStr
+
+
+@pytest.mark.parametrize("kind", [Login | None, list[SecretStr], dict[str, Login], RootModel[list[Login]]])
+def test_a_secret_inside_a_type_makes_its_field_one(kind: Any) -> None:
+    """A union, a list or a table from the environment is one value, and masked in logs like a single secret."""
+    settings_cls: type[Settings] = create_model("S", __base__=Settings, field=(kind, ...), other=(list[str], ...))
+    assert [leaf.sensitive for leaf in leaves_by_path(settings_cls).values()] == [True, False]
 
 
 def test_short_values_do_not_blot_out_words() -> None:

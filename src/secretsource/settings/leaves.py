@@ -7,6 +7,7 @@ are one leaf, given as JSON text.
 from __future__ import annotations
 
 import enum
+import itertools
 import types
 import typing
 from datetime import date, time, timedelta
@@ -44,7 +45,8 @@ class Leaf(NamedTuple):
         kind: How text becomes a value: `json`, `bytes`, `native` (numbers as numbers) or `text`.
         decode: Whether JSON text is decoded (`NoDecode` turns it off).
         strict: Whether JSON that cannot be decoded is an error (in a union it may be plain text).
-        sensitive: Whether its type says that it is a secret.
+        sensitive: Whether its type says that it is a secret, or that there is one in it.
+        optional: How many names of the path lead to a field with a default: the leaf itself, or a model around it.
     """
 
     path: tuple[str, ...]
@@ -55,11 +57,7 @@ class Leaf(NamedTuple):
     decode: bool
     strict: bool
     sensitive: bool
-
-    @property
-    def has_default(self) -> bool:
-        """Whether it may be left out."""
-        return not self.field.is_required()
+    optional: tuple[int, ...]
 
     @property
     def name(self) -> str:
@@ -102,6 +100,7 @@ class _Way(NamedTuple):
     path: tuple[str, ...] = ()
     places: tuple[tuple[Place, ...], ...] = ()
     steering: tuple[tuple[int, From], ...] = ()
+    optional: tuple[int, ...] = ()
     models: tuple[type, ...] = ()
 
 
@@ -125,7 +124,9 @@ def _walk(model: type[Any], way: _Way, *, decoding: bool) -> Iterator[Leaf]:
     for name, info in fields_of(model).items():
         path = (*way.path, name)
         own = tuple((len(path), item) for item in _metadata(info) if isinstance(item, From))
-        here = _Way(path, (*way.places, places(name, info, config)), way.steering + own, (*way.models, model))
+        optional = way.optional if info.is_required() else (*way.optional, len(path))
+        places_ = (*way.places, places(name, info, config))
+        here = _Way(path, places_, way.steering + own, optional, (*way.models, model))
         nested = plain_type(info.annotation)
         if is_nested(nested) and nested not in here.models:
             yield from _walk(nested, here, decoding=decoding)
@@ -145,7 +146,8 @@ def _leaf(way: _Way, info: FieldInfo, *, decoding: bool) -> Leaf:
         kind="json" if is_json else _simple_kind(members),
         decode=decode,
         strict=all(_is_complex(member) for member in members if member is not type(None)),
-        sensitive=any(_is_secret(member) for member in members),
+        sensitive=_holds_secret(info.annotation),
+        optional=way.optional,
     )
 
 
@@ -216,6 +218,15 @@ def _is_complex(member: Any) -> bool:
 def _is_secret(member: Any) -> bool:
     kind = get_origin(member) or member
     return isinstance(kind, type) and issubclass(kind, SecretStr | SecretBytes | Secret)
+
+
+def _holds_secret(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
+    """Whether it is a secret, or has one in it: in a list, a table or the field of a model."""
+    inside = [get_args(member) for member in _members(annotation)]
+    fields = [fields_of(member).values() for member in _members(annotation) if member not in seen]
+    below = [*itertools.chain(*inside), *(info.annotation for info in itertools.chain(*fields))]
+    known = (*seen, *_members(annotation))
+    return any(map(_is_secret, _members(annotation))) or any(_holds_secret(one, known) for one in below)
 
 
 def _holds_json_text(metadata: Sequence[Any]) -> bool:

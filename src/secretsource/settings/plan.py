@@ -41,14 +41,14 @@ class Plan(NamedTuple):
         leaves: The class's leaves by path, in the order of its fields.
         steps: For each path the places to look, in order.
         by_names: The sources that go by a field's names, by their text.
-        defaults: For each path whether the leaf may be left out.
+        optional: For each path how many of its names lead to a field with a default.
     """
 
     profile: str
     leaves: Mapping[tuple[str, ...], Leaf]
     steps: Mapping[tuple[str, ...], Sequence[Step]]
     by_names: Mapping[str, Source]
-    defaults: Mapping[tuple[str, ...], bool]
+    optional: Mapping[tuple[str, ...], tuple[int, ...]]
 
     def question(self, path: tuple[str, ...], stage: str | None = None) -> Question:
         """The question that finds a leaf's value; `stage`: in that stage, where the store has stages (AWS)."""
@@ -192,8 +192,8 @@ class _Planner:
         if self._faults:
             kinds = set(self._faults.values())
             raise (kinds.pop() if len(kinds) == 1 else ConfigurationError)("\n".join(self._faults))
-        defaults = {path: leaf.has_default for path, leaf in leaves.items()}
-        return Plan(self._profile, leaves, steps, self._by_names, defaults)
+        optional = {path: leaf.optional for path, leaf in leaves.items()}
+        return Plan(self._profile, leaves, steps, self._by_names, optional)
 
     def _read(self, texts: Iterable[str], *, in_chain: bool) -> list[Source]:
         for text in texts:

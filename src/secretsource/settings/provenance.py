@@ -56,7 +56,7 @@ class Record:
         self.profile = "" if plan is None else plan.profile
         self.secret_paths = secret_paths
         self._origins: dict[Path, _Origin] = {question.path: _origin(question) for question in questions}
-        self._fields: Mapping[Path, bool] = {} if plan is None else plan.defaults
+        self._fields: Mapping[Path, tuple[int, ...]] = {} if plan is None else plan.optional
 
     def resolution(self, field: str) -> Resolution:
         """The resolution of one leaf.
@@ -102,7 +102,17 @@ class Record:
     def _backend(self, path: Path, origin: _Origin) -> str | None:
         if origin.ref is not None:
             return origin.ref.scheme
-        return "default" if self._fields[path] else None
+        return "default" if self._has_default(path) else None
+
+    def _has_default(self, path: Path) -> bool:
+        """Whether a default stands for a leaf: its own, or that of a model around it of which nothing was found."""
+        optional = self._fields[path]
+        return len(path) in optional or any(not self._is_found_below(path[:depth]) for depth in optional)
+
+    def _is_found_below(self, model: Path) -> bool:
+        return any(
+            origin.outcome is Outcome.FOUND for path, origin in self._origins.items() if path[: len(model)] == model
+        )
 
     def __eq__(self, other: object) -> bool:
         """Records do not tell settings apart: two with the same values are the same, wherever they came from."""

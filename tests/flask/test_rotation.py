@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from flask import Flask, current_app
+from flask import Config, Flask, current_app
 
 from secretsource import Change, Live, Outcome, ResolutionError
 from secretsource.flask import SecretSource, secrets_changed
@@ -110,6 +110,36 @@ def readers() -> Iterator[Any]:
     for thread in threads:
         thread.join(PATIENCE)
     assert not wrong, wrong
+
+
+class Watched(Config):
+    """A config that notes how it is changed."""
+
+    def __init__(self, *arguments: Any, **others: Any) -> None:
+        super().__init__(*arguments, **others)
+        self.noted: list[set[str]] = []
+
+    def update(self, *arguments: Any, **others: Any) -> None:
+        self.noted.append(set(dict(*arguments, **others)))
+        super().update(*arguments, **others)
+
+    def __setitem__(self, key: str, value: object) -> None:
+        self.noted.append({key})
+        super().__setitem__(key, value)
+
+
+def test_all_that_has_changed_is_put_there_in_one_call(stores: Stores) -> None:
+    """And nothing else. A dict takes it whole: no other thread runs meanwhile."""
+
+    class WatchedFlask(Flask):
+        config_class = Watched
+
+    app = WatchedFlask(__name__)
+    SecretSource(app, Shop)
+    assert isinstance(app.config, Watched)
+    app.config.noted.clear()
+    stores.rotate(SHOP, stored(2))
+    assert app.config.noted == [{"SECRET_KEY", "SECRET_KEY_FALLBACKS", "DATABASE", "LOGIN"}]
 
 
 def test_readers_in_other_threads_never_see_half_of_a_change(stores: Stores, readers: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from typing import Any
 
 import pytest
@@ -11,10 +12,12 @@ from flask.sessions import SecureCookieSessionInterface
 from flask.testing import FlaskClient
 from pydantic import SecretStr
 
-from secretsource import Outcome, Settings, SettingsConfigDict
+from secretsource import Change, Outcome, Settings, SettingsConfigDict
 from secretsource.flask import SecretSource
 from secretsource.testing import Stores
 from tests.flask.shop import CANARY, SHOP, Shop, make_app, stored
+
+PATIENCE = 20.0  # seconds
 
 
 def key(version: int) -> str:
@@ -190,6 +193,31 @@ def test_a_look_that_found_something_does_not_put_off_the_next_one(
     stores.set(SHOP, stored(3))
     first.extensions["secretsource"].live.refresh(force=True)
     assert [count(app, client) for app in (first, second)] == ["3", "4"]
+
+
+def test_a_look_does_not_wait_for_who_is_being_told_of_an_earlier_change(
+    stores: Stores, workers: tuple[Flask, Flask]
+) -> None:
+    """The key that it found is in the config at once."""
+    first, second = workers
+    blocked, over = threading.Event(), threading.Event()
+
+    def block(change: Change[Shop]) -> None:
+        blocked.set()
+        over.wait(PATIENCE)
+
+    live = second.extensions["secretsource"].live
+    live.on_change(block)
+    telling = threading.Thread(target=live.refresh, kwargs={"force": True})
+    telling.start()
+    assert blocked.wait(PATIENCE)
+    stores.set(SHOP, stored(3))
+    first.extensions["secretsource"].live.refresh(force=True)
+    client = first.test_client()
+    assert client.get("/count").text == "1"
+    assert count(second, client) == "2"
+    over.set()
+    telling.join(PATIENCE)
 
 
 def test_forged_sessions_lead_to_one_look_a_second(stores: Stores) -> None:

@@ -10,12 +10,13 @@ PYTHON ?= $(shell for python in python3 $(VERSIONS:%=python%); do \
 # Debian's packages that tests drive: the real nginx, and a browser.
 PROGRAMS := nginx chromium
 
-.PHONY: help demo run-example test test-all programs lint wheel bench docs compat constraints clean
+.PHONY: help demo run-example run-example-production test test-all programs lint wheel bench docs compat constraints clean
 
 help:
 	@echo "make demo          run the main job against real servers on this machine"
 	@echo "make test          all checks: lint, types, the wheel, the tests"
 	@echo "make run-example   the example app, on http://127.0.0.1:8000"
+	@echo "make run-example-production   the same in its production profile, with a stand-in for each store"
 	@echo "make test-all      the tests on Python $(VERSIONS)"
 	@echo "make lint          format, ruff, mypy, the direction of imports"
 	@echo "make docs          run the examples of the documentation"
@@ -24,6 +25,10 @@ help:
 
 demo: .venv/.stamp
 	$(BIN)/python -m examples.demo
+
+# The same as it is in production, with stand-ins for the stores; they come with the tests.
+run-example-production: .venv/.stamp
+	$(BIN)/python -m examples.production
 
 run-example: .venv-example/.stamp
 	cd examples/flask_app && ../../.venv-example/bin/python -m iris.start

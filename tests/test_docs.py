@@ -16,7 +16,7 @@ from secretsource.grammar import COMMON_OPTIONS, SCHEMES
 from tests import markdown
 from tests.markdown import ROOT
 
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "examples/flask_app/README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DOCS = ROOT / "docs"
 LINK = re.compile(r"\[[^\]]*\]\((?!https?:)([^)#]+)(#[^)]*)?\)")
 

@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from secrets import token_hex
 from typing import Any, cast
@@ -14,7 +15,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 from werkzeug.local import LocalProxy
 
 from iris.settings import IrisSettings, Login
-from secretsource import Live
+from secretsource import Live, SecretSourceError
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +111,9 @@ def make_engine(live: Live[IrisSettings]) -> Engine:
 
     @event.listens_for(engine, "checkout")
     def replace_what_logged_in_otherwise(_connection: Any, record: Any, _proxy: Any) -> None:
-        if record.info["login"] != logins.present:
-            raise DisconnectionError  # the pool logs in anew
+        with suppress(SecretSourceError):  # nobody may log in then; who is in stays, and the status page tells why
+            if record.info["login"] != logins.present:
+                raise DisconnectionError  # the pool logs in anew
 
     return engine
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 import urllib.request
 from collections import Counter
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 from tests.example.production import APP
+from tests.load import Load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,40 +22,23 @@ _FLOWER: Final = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, 
 _CLIENTS: Final = 2
 
 
-class Clients:
-    """Programs that ask the app for predictions, one after the other, for as long as it is entered.
+class Clients(Load):
+    """Programs that ask the app for predictions, one after the other.
 
     Attributes:
-        answers: How many of each kind there were.
+        answers: How many there were of each species.
     """
 
     def __init__(self, app: Production) -> None:
         self.answers: Counter[str] = Counter()
-        self._app, self._over = app, threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(_CLIENTS)]
+        self._app = app
+        super().__init__(*[self._ask] * _CLIENTS)
 
-    def _run(self) -> None:
-        while not self._over.is_set():
-            try:
-                self.answers[self._ask()] += 1
-            except (OSError, KeyError) as error:
-                self.answers[f"{type(error).__name__}: {error}"] += 1
-
-    def _ask(self) -> str:
+    def _ask(self) -> None:
         headers = {"Authorization": f"Bearer {self._app.viewer.token}", "Content-Type": "application/json"}
         request = urllib.request.Request(f"{self._app.url}/api/predict", json.dumps(_FLOWER).encode(), headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
-            return str(json.loads(answer.read())["species"])
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join(30)
+            self.answers[json.loads(answer.read())["species"]] += 1
 
 
 def followed(session: Session, app: Production) -> None:
@@ -79,7 +62,7 @@ def followed(session: Session, app: Production) -> None:
             start = time.monotonic()
             app.wait_until_followed(field, rotate())
             session.tell(f"every process of the app has the new {field} after {time.monotonic() - start:.1f} s")
-    failed = {what: number for what, number in clients.answers.items() if what != "setosa"}
-    session.tell(f"\n{clients.answers['setosa']} predictions meanwhile, {sum(failed.values())} requests failed")
-    session.unexpected += [f"a prediction: {what}" for what in failed]
+    session.tell(f"\n{clients.answers.total()} predictions meanwhile, {len(clients.failures)} requests failed")
+    session.unexpected += [f"a prediction: {error}" for error in clients.failures]
+    session.unexpected += [f"a prediction: {species}" for species in clients.answers if species != "setosa"]
     session.run(f"{EXPLAIN} database_login.password model_key", "vault://kv/iris?ttl=1#database_login/password  2 ")

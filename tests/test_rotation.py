@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any
 from uuid import uuid4
 
 import pytest
@@ -16,6 +14,7 @@ from sqlalchemy import Engine, NullPool, text
 from examples import rotation_sqlalchemy
 from examples.rotation_sqlalchemy import Database, ShopSettings, make_engine
 from secretsource import From, Live, Settings
+from tests.load import Load, until
 from tests.servers.openbao import OpenBao, dev
 from tests.servers.postgres import Postgres
 from tests.vault.test_leases import Database as Leased
@@ -23,47 +22,21 @@ from tests.vault.test_leases import Database as Leased
 THREADS = 8
 
 
-class Load:
-    """Requests from many threads, for as long as it is entered.
+class Asking(Load):
+    """Threads that ask the database who is asking.
 
     Attributes:
-        users: The users that the requests were made as, in order.
-        failures: What went wrong.
+        users: As whom, in order.
     """
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.users: list[str] = []
-        self.failures: list[Exception] = []
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(THREADS)]
-
-    def _run(self) -> None:
-        while not self._over.is_set():
-            try:
-                self.request()
-            except Exception as error:  # noqa: BLE001 - none may be, of any kind
-                self.failures.append(error)
+        super().__init__(*[self.request] * THREADS)
 
     def request(self) -> None:
-        """Ask the database who is asking."""
         with self.engine.connect() as connection:
             self.users.append(str(connection.scalar(text("SELECT current_user"))))
-
-    def go_on(self, requests: int) -> None:
-        """Come back after so many more requests."""
-        done = len(self.users)
-        until(lambda: len(self.users) > done + requests)
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join(20)
 
 
 def sessions_of(postgres: Postgres, user: str) -> int:
@@ -114,19 +87,12 @@ def rotation(vault: OpenBao, postgres: Postgres) -> Rotation:
     return Rotation(vault, postgres)
 
 
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "it does not come"
-        time.sleep(0.005)
-
-
 def test_a_password_rotates_under_load(rotation: Rotation, postgres: Postgres) -> None:
     """The first login that is refused fetches the new one, for all threads; long before the ttl is over."""
     changes: list[object] = []
     with Live(ShopSettings) as live, engine_for(postgres, live, poolclass=NullPool) as engine:
         live.on_change(changes.append)
-        with Load(engine) as load:
+        with Asking(engine) as load:
             until(lambda: len(load.users) > 50)
             for _ in range(10):
                 rotation.rotate()
@@ -137,11 +103,23 @@ def test_a_password_rotates_under_load(rotation: Rotation, postgres: Postgres) -
     assert len(changes) == 10
 
 
+def test_a_password_that_the_database_does_not_have_yet_is_no_failure(rotation: Rotation, postgres: Postgres) -> None:
+    """Whoever has the store's new one logs in with the one before, until the database has heard of it."""
+    with Live(ShopSettings) as live, engine_for(postgres, live, poolclass=NullPool) as engine, Asking(engine) as load:
+        load.go_on()
+        rotation.put(rotation.user, "password2")
+        live.refresh(force=True)
+        load.go_on()
+        postgres.set_password(rotation.user, "password2")
+        load.go_on()
+    assert load.failures == []
+
+
 def test_two_users_take_turns_under_load(rotation: Rotation, postgres: Postgres) -> None:
     """The old one goes on until nobody is logged in as him: there is no moment at which a login could fail."""
     other = f"{rotation.user}-b"
     postgres.make_user(other, "not-a-real-password")
-    with Live(ShopSettings) as live, engine_for(postgres, live) as engine, Load(engine) as load:
+    with Live(ShopSettings) as live, engine_for(postgres, live) as engine, Asking(engine) as load:
         until(lambda: len(load.users) > 50)
         rotation.put(other, "not-a-real-password")
         live.refresh(force=True)
@@ -160,7 +138,7 @@ def test_leased_users_come_and_go_under_load(postgres: Postgres, tmp_path: Path)
         class Shop(Settings, backends={"vault": leased.backend()}):
             database: Annotated[Database, From(role)]
 
-        with Live(Shop) as live, engine_for(postgres, live) as engine, Load(engine) as load:
+        with Live(Shop) as live, engine_for(postgres, live) as engine, Asking(engine) as load:
             until(lambda: len(set(load.users)) > 2)
         assert load.failures == []
 

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import base64
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
 from uuid import uuid4
 
 import psycopg
@@ -23,6 +20,7 @@ from iris.train import train
 
 from secretsource import Live
 from secretsource.testing.leaks import everything_logged
+from tests.load import Load, until
 from tests.servers.openbao import OpenBao
 from tests.servers.postgres import Postgres
 
@@ -114,54 +112,25 @@ def live(app: Flask) -> Live[IrisSettings]:
         return secrets.live
 
 
-class Load:
-    """Predictions from many threads, for as long as it is entered.
+class Predicting(Load):
+    """Threads that ask for predictions, with a connection to the database of its own for each request.
 
     Attributes:
-        done: How many.
-        failures: What went wrong.
+        token: What they come with.
     """
 
     def __init__(self, app: Flask) -> None:
-        self.app, self.done = app, 0
-        self.failures: list[object] = []
+        self.app = app
         with app.app_context():
             _, text = tokens.issue(add_user("viewer", "viewer", "not-a-real-password"), days=1)
             session.commit()
         app.extensions["iris.engine"].pool._recycle = 0  # each request logs in anew
         self.token = {"Authorization": f"Bearer {text}"}
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(THREADS)]
+        super().__init__(*[self.predict] * THREADS)
 
-    def _run(self) -> None:
-        client = self.app.test_client()
-        while not self._over.is_set():
-            answer = client.post("/api/predict", json=FLOWER, headers=self.token)
-            if answer.status_code != 200:
-                self.failures.append((answer.status, answer.text))
-            self.done += 1
-
-    def go_on(self, requests: int = 50) -> None:
-        """Come back after so many more."""
-        enough = self.done + requests
-        until(lambda: self.done > enough)
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join(20)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "it does not come"
-        time.sleep(0.005)
+    def predict(self) -> None:
+        answer = self.app.test_client().post("/api/predict", json=FLOWER, headers=self.token)
+        assert answer.status_code == 200, answer.text
 
 
 def sessions_of(postgres: Postgres, user: str) -> int:
@@ -173,7 +142,7 @@ def test_who_is_refused_finds_the_new_password_in_vault(
     rotation: Rotation, app: Flask, live: Live[IrisSettings]
 ) -> None:
     """Each request logs in anew while the password changes ten times; the app hears of it by being refused."""
-    with Load(app) as load:
+    with Predicting(app) as load:
         load.go_on()
         for _ in range(10):
             rotation.store()
@@ -187,7 +156,7 @@ def test_the_app_may_hear_of_it_before_the_database(
     rotation: Rotation, app: Flask, live: Live[IrisSettings], caplog: pytest.LogCaptureFixture
 ) -> None:
     """Until the database knows the new password, the one before is good."""
-    with Load(app) as load:
+    with Predicting(app) as load:
         load.go_on()
         for _ in range(5):
             rotation.store()
@@ -204,7 +173,7 @@ def test_old_connections_are_replaced_where_two_users_take_turns(
 ) -> None:
     """None is left to the one who was before."""
     first, other = rotation.user, f"{rotation.user}_b"
-    with Load(app) as load:
+    with Predicting(app) as load:
         load.go_on()
         rotation.store(other)
         postgres.make_user(other, rotation.passwords[-1])
@@ -237,7 +206,7 @@ def test_another_secret_s_change_leaves_the_connections_alone(
 def test_no_log_shows_a_password(rotation: Rotation, app: Flask, postgres: Postgres) -> None:
     """Not when it rotates, nor when the database lets nobody in; that is an error, and not told to who asks."""
     with everything_logged() as told:
-        with Load(app) as load:
+        with Predicting(app) as load:
             load.go_on()
             rotation.store()
             rotation.change()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import threading
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import LiteralString, Self
+from typing import LiteralString
 
 import requests
 
@@ -15,52 +14,11 @@ from secretsource.redaction import MASK, Values
 from tests.example.client import FLOWER, Browser, predict
 from tests.example.conftest import Site
 from tests.example.production import APP, SOURCES
+from tests.load import Load, until
 from tests.servers.keyvault import DOWN
 
 _OLDEST_LOGIN: LiteralString = "SELECT min(backend_start) FROM pg_stat_activity WHERE usename = 'iris'"
 LIE = "203.0.113.7"
-
-
-class Load:
-    """Requests from many threads, for as long as it is entered; nobody may be turned away."""
-
-    def __init__(self, *requests: Callable[[], requests.Response]) -> None:
-        self.done = 0
-        self.failures: list[object] = []
-        self._over = threading.Event()
-        self._threads = [threading.Thread(target=self._run, args=(one,), daemon=True) for one in requests]
-
-    def _run(self, request: Callable[[], requests.Response]) -> None:
-        while not self._over.is_set():
-            try:
-                answer = request()
-                if answer.status_code != 200:
-                    self.failures.append((answer.status_code, words(answer.text)))
-            except Exception as error:  # noqa: BLE001 - none may be, of any kind
-                self.failures.append(error)
-            self.done += 1
-
-    def go_on(self, requests: int) -> None:
-        """Come back after so many more requests."""
-        enough = self.done + requests
-        until(lambda: self.done > enough)
-
-    def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._over.set()
-        for thread in self._threads:
-            thread.join(30)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "it does not come"
-        time.sleep(0.02)
 
 
 def words(page: str) -> str:
@@ -148,8 +106,9 @@ def test_every_secret_rotates_under_load(site: Site, admin: Browser) -> None:
     app, programs = site.app, (site.app.viewer.token, site.app.admin.token) * 2
     visitor = site.browser()
     assert visitor.log_in("viewer", app.viewer.password).status_code == 302
-    requests = [lambda token=token: predict(site.nginx.url, token) for token in programs]
-    with Load(*requests, lambda: admin.get("/status"), lambda: visitor.get("/")) as load:
+    predictions = [partial(predict, site.nginx.url, token) for token in programs]
+    pages = [partial(admin.get, "/status"), partial(visitor.get, "/")]
+    with Load(*(partial(_served, request) for request in [*predictions, *pages])) as load:
         for _ in range(3):
             load.go_on(50)
             before = app.database.run("SELECT now()")[0][0]
@@ -162,6 +121,11 @@ def test_every_secret_rotates_under_load(site: Site, admin: Browser) -> None:
     assert load.failures == []
     assert "Iris setosa" in visitor.post("/", **FLOWER).text
     assert site.browser().log_in("viewer", app.viewer.password).status_code == 302
+
+
+def _served(request: Callable[[], requests.Response]) -> None:
+    answer = request()
+    assert answer.status_code == 200, words(answer.text)
 
 
 def test_no_secret_was_seen_by_anybody(site: Site) -> None:

@@ -23,31 +23,13 @@ def make_engine(url: str, live: Live[Any], **options: Any) -> Engine:
     """Make an engine for a URL that names the server and the database, and no user."""
     engine = create_engine(url, pool_pre_ping=True, **options)
 
-    good: list[Database] = []  # the login that worked last
-
     @event.listens_for(engine, "do_connect")
-    def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
-        def log_in(database: Database) -> Any:
-            login = {"user": database.username, "password": database.password.get_secret_value()}
-            return dialect.connect(*arguments, **options, **login)
-
-        @live.retry_on(psycopg.OperationalError)
-        def log_in_as_told() -> Any:
-            record.info["revision"] = live.revision
-            database = live.current.database  # once, so that user and password are of one version
-            connection = log_in(database)
-            good[:] = [database]
-            return connection
-
-        try:
-            return log_in_as_told()
-        except psycopg.OperationalError:
-            if not good or good[0] == live.current.database:
-                raise
-        try:
-            return log_in(good[0])  # the store has the new password, and the database not yet
-        except psycopg.OperationalError:
-            return log_in_as_told()  # by now it has
+    @live.retry_on(psycopg.OperationalError, previous=True)
+    def log_in(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
+        record.info["revision"] = live.revision
+        database = live.current.database  # once, so that both are of one version
+        login = {"user": database.username, "password": database.password.get_secret_value()}
+        return dialect.connect(*arguments, **options, **login)
 
     @event.listens_for(engine, "checkout")
     def replace_old_connections(_connection: Any, record: Any, _proxy: Any) -> None:

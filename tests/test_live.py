@@ -24,6 +24,7 @@ from secretsource.access import CACHE
 from secretsource.backends.memory import MemoryBackend
 from secretsource.clock import SYSTEM_CLOCK
 from secretsource.live.refresher import REFRESHER
+from secretsource.live.retry import standing_in
 from tests.simulation import wait_for_refreshes
 from tests.test_cache import FakeClock
 
@@ -347,11 +348,45 @@ def test_retry_on_serves_async_functions(live: Live[Shop], store: MemoryBackend)
     assert asyncio.run(connect()) == "u2"
 
 
+def test_retry_on_can_go_back_to_the_values_before_while_others_have_not_heard_of_the_new_ones(
+    live: Live[Shop], store: MemoryBackend, clock: FakeClock
+) -> None:
+    """A database that is a moment behind its store takes the old ones, for one ttl; then the new are tried again."""
+    tried: list[str] = []
+    taken = "u1"
+
+    def connect() -> str:
+        tried.append(live.current.database.username)
+        if tried[-1] != taken:
+            raise Refused
+        return tried[-1]
+
+    async def connect_async() -> str:
+        return connect()
+
+    reconnect = live.retry_on(Refused, previous=True)(connect)
+    rotate(store, 2)
+    live.refresh(force=True)
+    assert (reconnect(), tried) == ("u1", ["u2", "u1"])
+    assert asyncio.run(live.retry_on(Refused, previous=True)(connect_async)()) == "u1"
+    assert live.current.database.username == "u2"
+    tried.clear()
+    taken = "nobody"
+    with pytest.raises(Refused):
+        reconnect()
+    assert tried == ["u2", "u1", "u2"]
+    tried.clear()
+    clock.sleep(301)
+    with pytest.raises(Refused):
+        reconnect()
+    assert set(tried) == {"u2"}
+
+
 def test_another_snapshot_can_stand_in_for_one_call(live: Live[Shop]) -> None:
     """Other threads read the present one meanwhile."""
     other = Shop(key="other", database=Database(username="x", password=SecretStr("y")))
     seen: list[str] = []
-    with live.standing_in(other):
+    with standing_in(live, other):
         thread = threading.Thread(target=lambda: seen.append(live.current.key))
         thread.start()
         thread.join(10)

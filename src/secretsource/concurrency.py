@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import weakref
 from contextvars import Context
@@ -199,6 +200,12 @@ def _after_fork() -> None:
 
 
 os.register_at_fork(after_in_child=_after_fork)
+
+
+def in_event_loop() -> bool:
+    """Whether this is a thread with a running event loop, which must not be kept waiting."""
+    asyncio = sys.modules.get("asyncio")
+    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - it is the documented way
 
 
 async def in_background(call: Callable[[], T]) -> T:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import logging
-import sys
 import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from secretsource.access import CACHE
 from secretsource.clock import Deadline
-from secretsource.concurrency import in_background
+from secretsource.concurrency import in_background, in_event_loop
 from secretsource.errors import SecretSourceError
 from secretsource.live.allowance import Allowance
 from secretsource.live.callbacks import Callbacks
 from secretsource.live.flight import Flights
 from secretsource.live.refresher import REFRESHER
-from secretsource.live.retry import RetryOn, substitute, substituted
+from secretsource.live.retry import RetryOn, substitute
 from secretsource.live.state import State
 from secretsource.settings import Settings
 from secretsource.settings.config import load_config
@@ -24,7 +23,7 @@ from secretsource.settings.renewal import Renewal, current_renewal
 from secretsource.telemetry import note_change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Sequence
 
     from secretsource.cache import Key, Renew
     from secretsource.live.report import Change, Health
@@ -62,13 +61,14 @@ class Live(Generic[S]):
         self._callbacks: Callbacks[S] = Callbacks()
         self._state: State[S] = State()
         self._fast: S | None = None
+        self._before: tuple[S, float] | None = None
         self._closed = False
         self.revision = 0
         self._stand_ins = 0
         self._allowance = Allowance()
         self._not_before = 0.0
         self.after_fork()
-        if not _in_event_loop():  # there, the first load is left to `async with`, or to the first read
+        if not in_event_loop():  # there, the first load is left to `async with`, or to the first read
             self._start()
 
     def after_fork(self) -> None:
@@ -171,6 +171,7 @@ class Live(Generic[S]):
             self._set_fast()
             if change is not None:
                 self.revision += 1
+                self._before = change.old, CACHE.clock.monotonic()
                 self._callbacks.note(change)
         if change is not None:
             note_change(change.fields, change.versions)
@@ -225,31 +226,32 @@ class Live(Generic[S]):
         """How it is doing: for a readiness route."""
         return self._state.health(CACHE.clock)
 
-    def retry_on(self, *errors: type[BaseException], stages: tuple[str, ...] = ()) -> RetryOn:
+    def retry_on(self, *errors: type[BaseException], stages: tuple[str, ...] = (), previous: bool = False) -> RetryOn:
         """Decorate a function that uses the settings: on these errors one refresh, then one more try.
 
         All calls that failed at the same time share the refresh. Sync and async functions alike.
 
         Args:
             errors: What the function raises when a credential is refused.
+            previous: Whether to try after that, for one `ttl` from the last change on, the snapshot before it, and then
+                the newest once more: a database may hear of a new password a moment after its store.
             stages: On AWS, the stages to try after that, each with a snapshot of its own, such as
                 `("AWSPENDING", "AWSPREVIOUS")` for a rotation that is under way.
         """
-        return RetryOn(self, errors, stages)
+        return RetryOn(self, errors, stages, previous=previous)
 
-    @contextmanager
-    def standing_in(self, snapshot: S) -> Iterator[None]:
-        """In this call (thread or task), `current` is another snapshot. For `retry_on`."""
+    def around_the_last_change(self) -> Sequence[S]:
+        """The snapshots before and after the last change, for one `ttl` from then on. For `retry_on`."""
+        before, since = self._before or (None, 0.0)
+        newest = None if self._state.fatal is not None else self._state.snapshot
+        recent = CACHE.clock.monotonic() - since < self._policy.ttl
+        return [before, newest] if before is not None and newest is not None and recent else []
+
+    def count_stand_ins(self, more: int) -> None:
+        """Note that in so many more calls (threads or tasks) `current` is another snapshot. For `retry_on`."""
         with self._swapping:
-            self._stand_ins += 1
+            self._stand_ins += more
             self._set_fast()
-        try:
-            with substituted(self, snapshot):
-                yield
-        finally:
-            with self._swapping:
-                self._stand_ins -= 1
-                self._set_fast()
 
     def in_stage(self, stage: str) -> S | None:
         """A snapshot with the AWS secrets of another stage, or None if it has the present values."""
@@ -261,7 +263,7 @@ class Live(Generic[S]):
         REFRESHER.remove(self)
         with self._swapping:
             state, self._state = self._state, State()
-            self._fast, self._closed = None, True
+            self._fast, self._before, self._closed = None, None, True
         self._give_back(state)
 
     def _give_back(self, state: State[S]) -> None:
@@ -290,8 +292,3 @@ class Live(Generic[S]):
 
     def __repr__(self) -> str:
         return f"Live({self._settings_cls.__name__})"
-
-
-def _in_event_loop() -> bool:
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and asyncio._get_running_loop() is not None  # noqa: SLF001 - it is the documented way

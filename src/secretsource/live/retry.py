@@ -32,8 +32,10 @@ def substitute(live: Live[Any]) -> Any:
 class RetryOn:
     """A decorator; see `Live.retry_on`."""
 
-    def __init__(self, live: Live[Any], errors: tuple[type[BaseException], ...], stages: tuple[str, ...]) -> None:
-        self._live, self._errors, self._stages = live, errors, stages
+    def __init__(
+        self, live: Live[Any], errors: tuple[type[BaseException], ...], stages: tuple[str, ...], *, previous: bool
+    ) -> None:
+        self._live, self._errors, self._stages, self._previous = live, errors, stages, previous
 
     def __call__(self, function: Callable[P, R]) -> Callable[P, R]:
         """Wrap a function, sync or async."""
@@ -57,15 +59,23 @@ class RetryOn:
                 return call()
             except self._errors as error:
                 failed = error
-        for stage in self._stages:
-            if (snapshot := self._in_stage(stage)) is None:
+        for other in self._others():
+            if (snapshot := other()) is None:
                 continue
-            with self._live.standing_in(snapshot):
+            with standing_in(self._live, snapshot):
                 try:
                     return call()
                 except self._errors as error:
                     failed = error
         raise failed
+
+    def _others(self) -> Iterator[Callable[[], Any]]:
+        """Where to look for what else to try: a snapshot each, or None to pass it over."""
+        if self._previous:
+            for snapshot in self._live.around_the_last_change():
+                yield functools.partial(_itself, snapshot)
+        for stage in self._stages:
+            yield functools.partial(self._in_stage, stage)
 
     def _in_stage(self, stage: str) -> Any:
         """The snapshot of a stage, or None where there is none that differs from the present one."""
@@ -98,10 +108,10 @@ class RetryOn:
                 return await call()
             except self._errors as error:
                 failed = error
-        for stage in self._stages:
-            if (snapshot := await in_background(functools.partial(self._in_stage, stage))) is None:
+        for other in self._others():
+            if (snapshot := await in_background(other)) is None:
                 continue
-            with self._live.standing_in(snapshot):
+            with standing_in(self._live, snapshot):
                 try:
                     return await call()
                 except self._errors as error:
@@ -109,11 +119,17 @@ class RetryOn:
         raise failed
 
 
+def _itself(snapshot: Any) -> Any:
+    return snapshot
+
+
 @contextmanager
-def substituted(live: Live[Any], snapshot: Any) -> Iterator[None]:
-    """In this call, another snapshot stands in for the present one."""
+def standing_in(live: Live[Any], snapshot: Any) -> Iterator[None]:
+    """In this call (thread or task), `live.current` is another snapshot."""
     token = _substitutes.set({**_substitutes.get(), id(live): snapshot})
+    live.count_stand_ins(1)
     try:
         yield
     finally:
+        live.count_stand_ins(-1)
         _substitutes.reset(token)

@@ -13,6 +13,7 @@ import pytest
 import requests
 
 from tests.example.front import Front, front
+from tests.load import until
 from tests.servers import tls
 from tests.servers.loopback import LoopbackServer, Reply, Request
 
@@ -131,5 +132,6 @@ def test_too_many_logins_are_turned_away(site: Front, upstream: Upstream) -> Non
 def test_the_log_has_no_query_and_no_claimed_address(site: Front) -> None:
     """One line a request: who, when, what, the outcome, and the number by which the app's log knows it."""
     ask(site, "/page?token=not-a-real-token", headers={**LIES, "Referer": "https://localhost/?token=not-a-real-token"})
+    until(lambda: site.log.read_text().endswith("\n"))  # it is written after the answer
     (line,) = site.log.read_text().splitlines()
     assert re.fullmatch(r"127\.0\.0\.1 \[\S+\] GET /page 200 \d+ \d+\.\d+s [0-9a-f]{32}", line)

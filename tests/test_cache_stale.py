@@ -193,6 +193,24 @@ def test_backoff_draws_from_the_upper_half_of_each_step() -> None:
     assert not backoff.holds(clock)
 
 
+def test_a_wait_is_no_longer_than_the_ttl(world: World) -> None:
+    """A store that is back is asked as soon as in health; and a dead one is asked no more often than that."""
+    policy = CachePolicy(ttl=10, jitter=0)
+    world.say(SecretValue("good"))
+    world.ask("a", policy=policy)
+    world.say(Outcome.UNAVAILABLE)
+    world.clock.sleep(10)
+    world.store.asked.clear()
+    for _ in range(600):
+        world.clock.sleep(1)
+        world.ask("a", policy=policy)
+    assert len(world.store.asked) <= 2 * (600 / 10 + 4)  # each time it is asked twice
+    world.say(SecretValue("new"))
+    world.clock.sleep(10)
+    (reply,) = world.ask("a", policy=policy)
+    assert (reply.setback, reply.cached) == (None, False)
+
+
 def test_a_wait_is_over_when_either_clock_says_so() -> None:
     """A process that is frozen meanwhile does not wait once more; a wall clock that is set back prolongs nothing."""
     clock, backoff = FakeClock(), Backoff()

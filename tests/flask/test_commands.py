@@ -51,23 +51,13 @@ GIVEN = {"SECRET_KEY": CANARY, "DATABASE__USERNAME": "u1", "DATABASE__PASSWORD":
 def flask(tmp_path: Path) -> Flask:
     """Flask's own program in a folder with a site, and with nothing in the environment but what is given."""
     (tmp_path / "site_.py").write_text(SITE)
-    plugin = tmp_path / "plugin"
-    _declare(plugin / "secretsource_commands-0.dist-info")
 
     def run(*arguments: str, app: str = "site_", **environ: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "flask", "--app", app, *arguments]
         environ = {**os.environ, "VAULT_ADDR": "http://127.0.0.1:9", "VAULT_TOKEN": "t", **environ}
-        environ |= {"PYTHONPATH": str(plugin)}
         return subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, text=True, check=False)
 
     return run
-
-
-def _declare(folder: Path) -> None:
-    """What the wheel declares, for a checkout that was installed before it did."""
-    folder.mkdir(parents=True)
-    (folder / "METADATA").write_text("Metadata-Version: 2.1\nName: secretsource-commands\nVersion: 0\n")
-    (folder / "entry_points.txt").write_text("[flask.commands]\nsecrets = secretsource.cli.in_flask:secrets\n")
 
 
 def test_the_commands_are_the_apps_own(stores: Stores) -> None:

@@ -25,10 +25,17 @@ class Backoff:
         self.failures = 0
         self._monotonic = self._wall = 0.0
 
-    def fail(self, clock: Clock, retry_after: float | None = None) -> None:
-        """Note a failure: wait twice as long as the last time, and as long as the store asks."""
+    def fail(self, clock: Clock, retry_after: float | None = None, ttl: float = 0.0) -> None:
+        """Note a failure: wait twice as long as the last time, and as long as the store asks.
+
+        Args:
+            clock: The clock.
+            retry_after: Seconds that the store asks for, or None.
+            ttl: Seconds after which it would be asked in health. The wait is no longer, so that a short ttl is kept as
+                soon as it is back; 0 for no such bound.
+        """
         step = min(2.0**self.failures, LONGEST)
-        wait = random.uniform(step / 2, step)  # noqa: S311 - jitter
+        wait = min(random.uniform(step / 2, step), ttl or LONGEST)  # noqa: S311 - jitter
         self.failures = min(self.failures + 1, 16)
         self.wait(clock, max(wait, min(retry_after or 0.0, LONGEST)))
 

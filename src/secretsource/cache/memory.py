@@ -181,7 +181,7 @@ class MemoryCache:
     def _judge(self, store: Backoff, said: Sequence[Entry | Failure], policy: CachePolicy) -> None:
         """A store is down when nothing that it was asked for could be had; one answer, of any kind, and it is up."""
         if all(isinstance(result, Failure) and result.outcome is Outcome.UNAVAILABLE for result in said):
-            store.fail(self.clock)
+            store.fail(self.clock, ttl=policy.ttl)
             for key, slot in self._slots.items():
                 if self._store(key) is store and slot.usable(self.clock, policy):
                     slot.hurry(store, self.clock, policy)

@@ -58,7 +58,7 @@ class Slot:
     def _fail(self, failure: Failure, clock: Clock, policy: CachePolicy) -> None:
         self.setback = failure
         if failure.outcome in KEEPS:
-            self.backoff.fail(clock, failure.retry_after)
+            self.backoff.fail(clock, failure.retry_after, policy.ttl)
             if self.usable(clock, policy):
                 self.hurry(self.backoff, clock, policy)
         else:

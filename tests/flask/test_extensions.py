@@ -107,6 +107,8 @@ def test_flask_sqlalchemy_opens_a_file(secretsource: Stores, tmp_path: Path) -> 
     with app.app_context():
         assert db.session.execute(text("SELECT 1")).scalar() == 1
         assert db.engine.echo is True
+        db.session.remove()
+        db.engine.dispose()
     assert (tmp_path / f"{CANARY}.db").exists()
     assert CANARY not in repr(app.config)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from functools import partial
+from os import environ
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from secretsource.backend import needs_extra
@@ -27,6 +28,8 @@ PATIENCE: Final = 3.0
 """Seconds that a lookup waits for a token, and a login for one answer."""
 HOLD: Final = 5.0
 """Seconds for which a search that found nothing is not repeated."""
+UNIVERSE: Final = "GOOGLE_CLOUD_UNIVERSE_DOMAIN"
+"""The variable by which Google's SDKs are told another domain than googleapis.com."""
 LOGGERS: Final = ("google", "grpc", "urllib3", "requests")
 """They may log values and tokens at DEBUG."""
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
@@ -52,16 +55,23 @@ class Login:
         self._find = _nobody if anonymous else _search
         self._failed: float | None = None
         self._began = clock.monotonic()
+        self._under_way = threading.Event()
         self._search = Task(self._look)
         self._lock = threading.Lock()
         self._token: Task[dict[str, str]] | None = None
 
     def _look(self) -> Found:
         try:
-            return self._find()
+            return self._find(self._under_way.set)
         except Exception:
             self._failed = self._clock.monotonic()
             raise
+        finally:
+            self._under_way.set()
+
+    def wait_until_under_way(self, deadline: Deadline) -> None:
+        """Come back when the search has what it needs of Python: more imports meanwhile would only hold it up."""
+        self._under_way.wait(min(SEARCH, deadline.remaining()))
 
     @property
     def over(self) -> bool:
@@ -108,21 +118,26 @@ def _headers(found: Found, url: str) -> dict[str, str]:
     return {name.lower(): value for name, value in headers.items()}
 
 
-def _nobody() -> Found:
+def _nobody(_under_way: Callable[[], None]) -> Found:
     from google.auth.credentials import AnonymousCredentials
 
     return Found(AnonymousCredentials(), None, lambda *_, **__: None)
 
 
-def _search() -> Found:
+def _search(under_way: Callable[[], None]) -> Found:
     with needs_extra("gcp-sm", "gcp"):
         import google.auth
         from google.auth.transport.requests import Request
+    under_way()
     with quiet(*LOGGERS):
         request = partial(_bounded, Request())
+        credentials: Any
         credentials, project = google.auth.default(default_scopes=SCOPES, request=request)  # type: ignore[arg-type] # any callable will do
         if hasattr(credentials, "with_always_use_jwt_access"):  # a key of one's own signs its own token, as in the SDK
             credentials = credentials.with_always_use_jwt_access(always_use_jwt_access=True)
+        if type(credentials).__module__.startswith("google.auth.compute_engine"):
+            # What is asked does not depend on it, and the metadata server would be asked for it once more.
+            credentials = credentials.with_universe_domain(environ.get(UNIVERSE) or "googleapis.com")
     return Found(credentials, project, request)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from secretsource.backends.gcp.forks import forked_from_grpc
+from secretsource.backends.gcp.login import UNIVERSE
 from secretsource.errors import ConfigurationError, InvalidRef
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _VERSION: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _PROJECT_VARIABLES: Final = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT")
 _LOGIN_VARIABLES: Final = (
     *("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "HOME", "APPDATA", "GCE_METADATA_HOST", "GCE_METADATA_ROOT"),
-    *("GCE_METADATA_IP", "GOOGLE_CLOUD_UNIVERSE_DOMAIN", "GOOGLE_CLOUD_QUOTA_PROJECT", *_PROJECT_VARIABLES),
+    *("GCE_METADATA_IP", UNIVERSE, "GOOGLE_CLOUD_QUOTA_PROJECT", *_PROJECT_VARIABLES),
 )
 
 
@@ -66,7 +67,7 @@ def place_of(ref: Ref) -> Place:
 
 def _regional_address(ref: Ref) -> str | None:
     location = _checked(ref, "location", _LOCATION)
-    domain = environ.get("GOOGLE_CLOUD_UNIVERSE_DOMAIN") or "googleapis.com"
+    domain = environ.get(UNIVERSE) or "googleapis.com"
     return f"secretmanager.{location}.rep.{domain}" if location else None
 
 

@@ -87,7 +87,8 @@ class SecretManagerBackend(Backend):
             wire.close()
 
     def _answers(self, place: Place, refs: Sequence[Ref], deadline: Deadline) -> dict[Ref, Result]:
-        login = self._login(place, deadline)  # it looks for credentials while the SDK is imported
+        login = self._login(place, deadline)
+        login.wait_until_under_way(deadline)  # it waits for the network while the rest of the SDK is imported
         wire = self._wires.get(place, lambda: connect(place))
         project = project_in_environment()
         if project is None and any(wants_own_project(ref) for ref in refs):

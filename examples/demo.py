@@ -13,7 +13,8 @@ from pathlib import Path
 
 from examples import rotation, stores
 from examples.session import Session
-from tests.example.production import production as example_app
+from tests.example.production import filled, serving
+from tests.example.servers import starting
 
 DOTENV = """\
 SHOP_DEBUG=true
@@ -86,26 +87,24 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the servers are stopped then, too
     start = time.monotonic()
     with ExitStack() as stack, ThreadPoolExecutor() as meanwhile:
-        home, logs, site = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(3))
-        starting_vault = meanwhile.submit(lambda: stack.enter_context(stores.vault(logs)))
-        starting_aws = meanwhile.submit(lambda: stack.enter_context(stores.aws()))
-        clouds = [
-            meanwhile.submit(lambda store=store: stack.enter_context(store())) for store in (stores.azure, stores.gcp)
-        ]
-        starting_example = meanwhile.submit(lambda: stack.enter_context(example_app(site, ttl=1)))
+        home, site = (Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(2))
+        servers = stack.enter_context(starting(site))
+        filling = meanwhile.submit(filled, site, servers, ttl=1)
+        serving_it = meanwhile.submit(lambda: stack.enter_context(serving(filling.result())))
         session = Session(home)
         shutil.copy(Path(__file__).with_name("shop.py"), home)
         (home / ".env").write_text(DOTENV)
         (home / "pyproject.toml").write_text(PROJECT)
         development(session)
-        vault, aws = starting_vault.result(), starting_aws.result()
-        session.variables |= {**vault.variables, **aws}
+        vault = stores.Vault(servers.vault.result())
+        session.variables |= {**vault.variables, **stores.aws(servers.aws.result())}
         production(session)
         denied(session, vault)
         missing(session, vault)
-        session.variables |= {**clouds[0].result(), **clouds[1].result()}
+        session.variables |= {**stores.azure(servers.azure.result()), **stores.gcp(servers.gcp.result())}
         moved(session)
-        rotation.followed(session, starting_example.result())
+        rotation.explained(session, filling.result())
+        rotation.followed(session, serving_it.result())
     for problem in session.unexpected:
         print(f"Not as expected: {problem}", file=sys.stderr)
     if not session.unexpected:

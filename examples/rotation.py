@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EXPLAIN: Final = "secretsource explain --settings iris.settings:IrisSettings"
 _FLOWER: Final = {"sepal_length": 5.1, "sepal_width": 3.5, "petal_length": 1.4, "petal_width": 0.2}
 _CLIENTS: Final = 2
+_PAUSE: Final = 0.02  # seconds; enough for the machine to do something else as well
 
 
 class Clients(Load):
@@ -39,18 +40,21 @@ class Clients(Load):
         request = urllib.request.Request(f"{self._app.url}/api/predict", json.dumps(_FLOWER).encode(), headers)
         with urllib.request.urlopen(request, timeout=30) as answer:
             self.answers[json.loads(answer.read())["species"]] += 1
+        time.sleep(_PAUSE)
+
+
+def explained(session: Session, app: Production) -> None:
+    """Show where the app finds each of its settings."""
+    shown = {name: session.variables[name] for name in ("COLUMNS", "FORCE_COLOR") if name in session.variables}
+    session.variables = {**app.environment, "PATH": session.variables["PATH"], **shown}
+    session.folder = APP
+    session.say("The example app in production: each of its secrets is in another store.")
+    session.run(EXPLAIN, "azure-kv://iris-vault/secret-key", "vault://kv/iris?ttl=1#database_login/password")
 
 
 def followed(session: Session, app: Production) -> None:
     """Rotate three secrets while programs ask for predictions, and see that the app has followed."""
-    shown = {name: session.variables[name] for name in ("COLUMNS", "FORCE_COLOR") if name in session.variables}
-    session.variables = {**app.environment, "PATH": session.variables["PATH"], **shown}
-    session.folder = APP
-    session.say(
-        "The example app in production: gunicorn, PostgreSQL, each secret in another store. Programs ask it for\n"
-        "# predictions all the while."
-    )
-    session.run(EXPLAIN, "azure-kv://iris-vault/secret-key", "vault://kv/iris?ttl=1#database_login/password")
+    session.say("gunicorn serves it, on PostgreSQL. From now on, programs ask it for predictions all the while.")
     rotations: dict[str, tuple[str, Callable[[], str]]] = {
         "its database's password, in Vault and PostgreSQL": ("database_login.password", app.rotate_database_password),
         "the key that signs its sessions, in Azure Key Vault": ("secret_key", app.rotate_session_key),

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from iris import create_app, model_file, tokens
+from iris import model_file, tokens
+from iris.app import create_app
 from iris.commands import add_user
 from iris.database import User, create_tables, session
 from iris.extensions import secrets

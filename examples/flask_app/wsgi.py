@@ -1,5 +1,5 @@
 """What a server serves: `gunicorn -c deploy/gunicorn.conf.py wsgi:app`."""
 
-from iris import create_app
+from iris.app import create_app
 
 app = create_app()

@@ -1,25 +1,23 @@
-"""The example app as it runs in production: gunicorn, PostgreSQL, and each secret in a store of its own.
-
-Vault is OpenBao, AWS is moto; Azure and Google Cloud are stand-ins that speak their protocols to the real SDKs.
-"""
+"""The example app as it runs in production: gunicorn, PostgreSQL, and each secret in a store of its own."""
 
 from __future__ import annotations
 
 import base64
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from secrets import token_bytes, token_hex
 from typing import Any
 
+from tests.example.servers import Servers, starting
 from tests.servers import moto, openbao, postgres
 from tests.servers.azurecloud import AzureCloud
 from tests.servers.gcpsm import PROJECT, SecretManager
@@ -33,7 +31,8 @@ _PATIENCE = 60.0  # seconds
 _READ = 'path "kv/data/iris" { capabilities = ["read"] }'
 _PREPARE = """
 import json, sys
-from iris import create_app, tokens, train
+from iris import tokens, train
+from iris.app import create_app
 from iris.commands import add_user
 from iris.database import create_tables, session
 from iris.settings import IrisSettings
@@ -157,7 +156,6 @@ class Production:
         self.database.make_user("iris", self._new("database_password"))
         with self.database.connect() as connection:
             connection.execute("GRANT CREATE ON SCHEMA public TO iris")
-        self.vault.mount("kv")
         self.rotate_database_password()
         pepper = {"token_pepper": self._new("token_pepper")}
         self._aws.create_secret(Name="production/iris", SecretString=json.dumps(pepper))
@@ -179,43 +177,39 @@ def _key() -> str:
 
 
 @contextmanager
-def production(folder: Path, ttl: int | None = None, workers: int = 2) -> Iterator[Production]:
-    """Start it all, fill the stores, train the model, and serve.
+def production(folder: Path, ttl: int | None = None) -> Iterator[Production]:
+    """Start the servers, and the app on them.
 
     Args:
         folder: Where its files go.
         ttl: After how many seconds the app asks a store again; as it does by itself, if None.
-        workers: Of gunicorn.
     """
-    with ExitStack() as stack:
-        running = Production(folder, workers, *_servers(stack, folder))
-        running.environment |= _environment(running, ttl)
-        running.fill()
-        running.prepare()
-        running.url = stack.enter_context(_served(running))
+    with starting(folder) as servers, serving(filled(folder, servers, ttl)) as running:
         yield running
 
 
-def _servers(stack: ExitStack, folder: Path) -> list[Any]:
-    """The four stores and the database, started at the same time."""
-    starts: tuple[Callable[[], Any], ...] = (
-        lambda: stack.enter_context(openbao.dev(folder)),
-        lambda: stack.enter_context(moto.running()),
-        lambda: stack.enter_context(AzureCloud()),
-        lambda: stack.enter_context(_google()),
-        lambda: stack.enter_context(postgres.running()),
-    )
-    with ThreadPoolExecutor() as pool:
-        return [start.result() for start in [pool.submit(start) for start in starts]]
+def filled(folder: Path, servers: Servers, ttl: int | None = None, workers: int = 2) -> Production:
+    """Put the first secrets into the stores, so that the settings can be had.
+
+    Args:
+        folder: Where the app's files go.
+        servers: May be starting yet.
+        ttl: After how many seconds the app asks a store again; as it does by itself, if None.
+        workers: Of gunicorn.
+    """
+    stores = servers.vault.result(), servers.aws.result(), servers.azure.result(), servers.gcp.result()
+    running = Production(folder, workers, *stores, servers.database.result())
+    running.environment |= _environment(running, ttl)
+    running.fill()
+    return running
 
 
 @contextmanager
-def _google() -> Iterator[SecretManager]:
-    server = SecretManager()
-    try:
-        yield server
-    finally:
-        server.stop()
+def serving(running: Production) -> Iterator[Production]:
+    """Train the model, and serve."""
+    running.prepare()
+    with _served(running) as running.url:
+        yield running
 
 
 def _environment(running: Production, ttl: int | None) -> Mapping[str, str]:
@@ -246,12 +240,12 @@ def _served(running: Production) -> Iterator[str]:
     environment = {**running.environment, "BIND": address, "WEB_CONCURRENCY": str(running.workers)}
     command = [sys.executable, "-m", "gunicorn", "-c", "deploy/gunicorn.conf.py", "wsgi:app"]
     with running.log.open("ab") as log:
-        process = subprocess.Popen(command, cwd=APP, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=APP, env=environment, stdout=log, stderr=log, start_new_session=True)
     try:
         _wait_for(f"http://{address}/ready", process, running.log)
         yield f"http://{address}"
     finally:
-        process.terminate()
+        os.killpg(process.pid, signal.SIGKILL)  # an end in good order takes a second, and nobody asks it any more
         process.wait(_PATIENCE)
 
 

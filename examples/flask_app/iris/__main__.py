@@ -2,7 +2,7 @@
 
 from flask.cli import FlaskGroup
 
-from iris import create_app
+from iris.app import create_app
 
 # The command `flask` would put .env into the environment, for every child process to inherit.
 FlaskGroup(create_app=create_app, load_dotenv=False).main()

@@ -11,7 +11,7 @@ from pathlib import Path
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
-from iris import create_app
+from iris.app import create_app
 from iris.commands import add_user
 from iris.database import User, create_tables, session
 from iris.settings import KEY_BYTES, IrisSettings

@@ -9,7 +9,8 @@ import pytest
 from argon2 import PasswordHasher
 from flask import Flask
 from flask.testing import FlaskClient
-from iris import create_app, passwords, tokens
+from iris import passwords, tokens
+from iris.app import create_app
 from iris.commands import add_user
 from iris.database import User, create_tables, session
 from iris.extensions import secrets

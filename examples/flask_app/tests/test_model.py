@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 from flask.testing import FlaskClient
-from iris import create_app, model_file, rotate_key
+from iris import model_file, rotate_key
+from iris.app import create_app
 from iris.model_file import ModelFileError
 from iris.settings import IrisSettings
 from iris.train import train

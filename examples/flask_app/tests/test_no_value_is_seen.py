@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from flask import Flask
-from iris import commands, create_app, tokens
+from iris import commands, tokens
+from iris.app import create_app
 from iris.database import create_tables, session
 from iris.extensions import secrets
 from iris.settings import IrisSettings

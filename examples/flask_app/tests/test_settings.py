@@ -4,7 +4,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from iris import create_app, start
+from iris import start
+from iris.app import create_app
 from iris.settings import IrisSettings
 from pydantic import ValidationError
 

@@ -7,6 +7,7 @@ import sys
 import timeit
 from dataclasses import dataclass
 from math import floor, log10
+from random import Random
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -105,6 +106,8 @@ def interleaved(
 ) -> Medians:
     """Run all sides once to warm up, then by turns, and take each side's median.
 
+    Each turn has another order: whoever comes after a side that did little finds the processor's caches cold.
+
     Args:
         sides: The work of each side, by its name.
         runs: How often each is run.
@@ -112,9 +115,9 @@ def interleaved(
     """
     times: dict[str, list[float]] = {name: [] for name in sides}
     for turn in range(-1, runs):
-        for name, work in sides.items():
+        for name in Random(turn).sample(list(sides), len(sides)):
             before()
-            seconds = _timed(work)
+            seconds = _timed(sides[name])
             if turn >= 0:
                 times[name].append(seconds)
     return Medians({name: median(found) for name, found in times.items()})

@@ -108,28 +108,48 @@ def each(
     """
     if len(items) == 1:
         return {items[0]: _attempt(call, items[0])}
-    waiting = list(reversed(items))
-    results: dict[K, T | Exception] = {}
-    changed = threading.Condition()
+    results = _Round(call, items, deadline, workers).results()
+    return {item: results[item] if item in results else TimeoutError("no answer in time") for item in items}
 
-    def work() -> None:
-        while not deadline.expired:
-            with changed:
-                if not waiting:
+
+class _Round(Generic[K, T]):
+    """Calls for many items.
+
+    Each thread brings in the next one. Were all of them started at once, they would take turns in composing their
+    requests, and the first would be sent when the last is.
+    """
+
+    def __init__(self, call: Callable[[K], T], items: Sequence[K], deadline: Deadline, workers: int) -> None:
+        self._call, self._deadline, self._helpers = call, deadline, workers - 1
+        self._waiting = list(reversed(items))
+        self._left = len(items)
+        self._results: dict[K, T | Exception] = {}
+        self._changed = threading.Condition()
+
+    def results(self) -> dict[K, T | Exception]:
+        """Make the calls; what there is of results when all are done, or at the deadline."""
+        _crew.run(self._work)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._left, timeout=self._deadline.remaining())
+            return dict(self._results)
+
+    def _work(self) -> None:
+        while not self._deadline.expired:
+            with self._changed:
+                if not self._waiting:
                     return
-                item = waiting.pop()
-            result = _attempt(call, item)
-            with changed:
-                results[item] = result
-                if len(results) == len(items):
-                    changed.notify_all()
-
-    for _ in range(min(workers, len(items))):
-        _crew.run(work)
-    with changed:
-        changed.wait_for(lambda: len(results) == len(items), timeout=deadline.remaining())
-        late = {item: TimeoutError("no answer in time") for item in items if item not in results}
-        return {**results, **late}
+                item = self._waiting.pop()
+                needs_help = bool(self._waiting) and self._helpers > 0
+                self._helpers -= needs_help
+            if needs_help:
+                with contextlib.suppress(RuntimeError):  # there can be no more threads at the moment: these do it all
+                    _crew.run(self._work)
+            result = _attempt(self._call, item)
+            with self._changed:
+                self._results[item] = result
+                self._left -= 1
+                if not self._left:
+                    self._changed.notify_all()
 
 
 def _attempt(call: Callable[[K], T], item: K) -> T | Exception:

@@ -65,13 +65,11 @@ class Question:
         path: The leaf's path.
         steps: Where to look, in order.
         accept: Makes what was found fit the field; raises InvalidSecret where it cannot.
-        inside: Where the leaf is inside what a pointer to its whole model leads to.
     """
 
     path: tuple[str, ...]
     steps: Sequence[Step]
     accept: Callable[[object], object] = lambda value: value
-    inside: str = ""
     # how far it has got
     position: int = 0
     pointed: Step | None = None
@@ -83,9 +81,17 @@ class Question:
     @property
     def step(self) -> Step | None:
         """Where to look now, or None when there is nowhere left."""
-        if self.pointed is not None:
-            return self.pointed
-        return self.steps[self.position] if self.position < len(self.steps) else None
+        return self.place if self.pointed is not None or self.position < len(self.steps) else None
+
+    @property
+    def place(self) -> Step:
+        """Where to look now; only while there is somewhere left."""
+        return self.pointed or self.steps[self.position]
+
+    @property
+    def inside(self) -> str:
+        """Where the leaf is inside what a pointer to its whole model leads to."""
+        return "/".join(self.path[1:])
 
     def forget_value(self) -> None:
         """Let go of the value, once it is where it belongs."""

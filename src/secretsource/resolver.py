@@ -16,7 +16,7 @@ from secretsource.document import ABSENT, as_text, pick
 from secretsource.errors import BackendError, ConfigurationError, InvalidRef, InvalidSecret, Outcome
 from secretsource.question import POINTER, Answer, Attempt, Question, Step, WholePointer
 from secretsource.ref import Ref
-from secretsource.telemetry import note_cache_hit, note_lookup
+from secretsource.telemetry import is_anybody_watching, note_cache_hit, note_lookup
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,16 +112,17 @@ def _point(question: Question, ref: Ref, text: str) -> None:
 
 def _ask_stores(questions: Sequence[Question], access: Access, deadline: Deadline) -> None:
     """One round: every open question's current secret, grouped by backend, all asked for at once."""
-    asking = [(question, question.step) for question in questions if question.step is not None]
-    replies = access.fetch([step.ref for _, step in asking], deadline)
-    by_secret: dict[Ref, list[tuple[Question, Step]]] = {}
-    for question, step in asking:
-        by_secret.setdefault(step.ref.document, []).append((question, step))
+    by_secret: dict[Ref, list[Question]] = {}
+    for question in questions:
+        by_secret.setdefault(question.place.ref.document, []).append(question)
+    replies = access.fetch([question.place.ref for question in questions], deadline)
+    watched = is_anybody_watching()
     for document, together in by_secret.items():
-        reply = _usable(replies[together[0][1].ref], together, access)
-        _note(document, [question for question, _ in together], reply, access)
-        for question, step in together:
-            _hear(question, step, reply, access)
+        reply = _usable(replies[together[0].place.ref], together, access)
+        if watched or isinstance(reply.result, Failure) or reply.setback is not None:
+            _note(document, together, reply, access)
+        for question in together:
+            _hear(question, question.place, reply, access)
 
 
 def _note(document: Ref, questions: Sequence[Question], reply: Reply, access: Access) -> None:
@@ -135,30 +136,31 @@ def _note(document: Ref, questions: Sequence[Question], reply: Reply, access: Ac
     found = Outcome.MISSING if entry is None or entry.value is None else Outcome.FOUND
     failure = reply.setback or (result if isinstance(result, Failure) else None)
     version = entry.value.version if entry is not None and entry.value is not None and failure is None else None
-    fields = [question.path for question in questions]
     outcome = found if failure is None else failure.outcome
+    fields = (question.path for question in questions)
     note_lookup(document, fields, outcome, version, reply.milliseconds, refresh=access.renew != "expired")
 
 
-def _usable(reply: Reply, together: Sequence[tuple[Question, Step]], access: Access) -> Reply:
+def _usable(reply: Reply, together: Sequence[Question], access: Access) -> Reply:
     """The reply, or the one before it where a new secret is no use to one of its fields: all change together."""
     entry = reply.result
     if not isinstance(entry, Entry) or entry.previous is None:
         return reply
-    fault = next((fault for question, step in together if (fault := _fault(question, step, entry))), None)
+    fault = next((fault for question in together if (fault := _fault(question, entry))), None)
     if fault is None:
         entry.previous = None
         return reply
     clock, policy = access.cache.clock, access.policy
     grace = policy.negative_ttl if fault.outcome is Outcome.MISSING else policy.max_stale
     before = entry.previous
-    worked = all(_fault(question, step, before) is None for question, step in together)
+    worked = all(_fault(question, before) is None for question in together)
     if not worked or entry.age(clock) >= grace or before.age(clock) >= before.usable_for(policy):
         return reply
     return Reply(before, reply.milliseconds, reply.cached, fault)
 
 
-def _fault(question: Question, step: Step, entry: Entry) -> Failure | None:
+def _fault(question: Question, entry: Entry) -> Failure | None:
+    step = question.place
     try:
         _, value = _extract(step, entry)
         if value is ABSENT:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from secretsource.errors import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from secretsource.ref import Ref
 
@@ -29,9 +29,14 @@ _REFUSALS: Final = (Outcome.DENIED, Outcome.UNAUTHENTICATED)
 _instruments: dict[str, Any] = {}
 
 
+def is_anybody_watching() -> bool:
+    """Whether anybody wants to know of what went well; what was refused is noted in any case."""
+    return AUDIT.isEnabledFor(logging.INFO) or "opentelemetry" in sys.modules
+
+
 def note_lookup(  # noqa: PLR0913 - one argument for each thing that is noted
     ref: Ref,
-    fields: Sequence[tuple[str, ...]],
+    fields: Iterable[tuple[str, ...]],
     outcome: Outcome,
     version: str | None,
     milliseconds: float,

@@ -56,8 +56,8 @@ class Entry:
     milliseconds: float = 0.0
     detail: str | None = None
     draw: float = field(default_factory=random.random)
-    first_lease: float = 0.0
-    """Seconds of its lease when it was issued."""
+    first_lease: float | None = None
+    """Seconds of its lease when it was issued, once that has been prolonged."""
     spent: bool = False
     """Its lease cannot be prolonged (any more)."""
     inherited: bool = False
@@ -69,9 +69,6 @@ class Entry:
     def age(self, clock: Clock) -> float:
         """Seconds since it was fetched, by the clock that says more: one of them may have been set or suspended."""
         return max(clock.monotonic() - self.monotonic, clock.time() - self.wall, 0.0)
-
-    def __post_init__(self) -> None:
-        self.first_lease = 0.0 if self.lease is None else self.lease.seconds
 
     @property
     def lease(self) -> Lease | None:
@@ -133,7 +130,8 @@ class Entry:
 
     def prolong(self, lease: Lease, monotonic: float, wall: float) -> None:
         """Its lease was renewed, and counts from the moment given by both clocks."""
-        if self.value is not None:
+        if self.value is not None and self.lease is not None:
+            self.first_lease = self.first_lease or self.lease.seconds
             self.spent = lease.seconds < self.first_lease * WORTH_PROLONGING
             lease = replace(lease, seconds=max(lease.seconds, _A_MOMENT))
             self.monotonic, self.wall, self.value = monotonic, wall, replace(self.value, lease=lease)

@@ -104,13 +104,13 @@ class MemoryCache:
             for key in wanted.keys() & self._flights.keys() - pending.replies.keys():
                 if (flight := self._joinable(key, _ttl(wanted[key], policy))) is not None:
                     pending.flights[key] = flight
-            claimed = [key for key in wanted if key not in pending.replies and key not in pending.flights]
-            if claimed:
+            here = pending.replies.keys() | pending.flights.keys()
+            if claimed := {key: ttl for key, ttl in wanted.items() if key not in here}:
                 flight = _Flight(deadline)
-                self._flights.update(dict.fromkeys(claimed, flight))
-                pending.flights.update(dict.fromkeys(claimed, flight))
-                kept = {key for key in claimed if _ttl(wanted[key], policy) > 0}
-                self._take_off(flight, tuple(claimed), kept, load, policy)
+                on_their_way = dict.fromkeys(claimed, flight)
+                self._flights.update(on_their_way)
+                pending.flights.update(on_their_way)
+                self._take_off(flight, claimed, load, policy)
         return pending
 
     def _serve(self, wanted: Mapping[Key, float | None], pending: Pending, *, ahead: bool) -> None:
@@ -133,46 +133,47 @@ class MemoryCache:
 
     def _store(self, key: Key) -> Backoff:
         whose = key.origin, key.identity
-        if whose not in self._stores:
-            self._stores[whose] = Backoff()
-        return self._stores[whose]
+        store = self._stores.get(whose)
+        if store is None:
+            store = self._stores[whose] = Backoff()
+        return store
 
     def _joinable(self, key: Key, ttl: float) -> _Flight | None:
         flight = self._flights.get(key)
         return None if flight is None or ttl <= 0 or flight.deadline.expired else flight
 
-    def _take_off(self, flight: _Flight, keys: Sequence[Key], kept: set[Key], load: Load, policy: CachePolicy) -> None:
+    def _take_off(self, flight: _Flight, wanted: Mapping[Key, float | None], load: Load, policy: CachePolicy) -> None:
         generation = self._generation
 
         def fly() -> Mapping[Key, Entry | Failure]:
             results: Mapping[Key, Entry | Failure] = {}
             try:
-                results = load(keys)
+                results = load(tuple(wanted))
             finally:
                 with self._lock:
-                    for key in keys:
-                        if self._flights.get(key) is flight:
-                            del self._flights[key]
+                    self._forget(flight)
                     if generation == self._generation:
-                        self._land({key: results[key] for key in kept & results.keys()}, policy)
+                        kept = {key: result for key, result in results.items() if _ttl(wanted[key], policy) > 0}
+                        self._land(kept, policy)
             return results
 
         try:
             flight.task = Task(fly)
         except RuntimeError:  # there can be no more threads at the moment
-            for key in keys:
-                del self._flights[key]
+            self._forget(flight)
             raise
 
+    def _forget(self, flight: _Flight) -> None:
+        self._flights = {key: other for key, other in self._flights.items() if other is not flight}
+
     def _land(self, results: Mapping[Key, Entry | Failure], policy: CachePolicy) -> None:
+        by_store: dict[Backoff, list[Entry | Failure]] = {}
         for key, result in results.items():
             slot = self._slots.get(key)
             if slot is None and isinstance(result, Entry):
                 slot = self._slots[key] = Slot()
             if slot is not None:
                 slot.take(result, self.clock, policy)
-        by_store: dict[Backoff, list[Entry | Failure]] = {}
-        for key, result in results.items():
             by_store.setdefault(self._store(key), []).append(result)
         for store, said in by_store.items():
             self._judge(store, said, policy)

@@ -9,6 +9,8 @@ from secretsource.cache.entry import RETRY_LEASE_WITHIN, Entry, Failure
 from secretsource.errors import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from secretsource.backend import Lease
     from secretsource.cache.policy import CachePolicy
     from secretsource.clock import Clock
@@ -27,14 +29,21 @@ class Slot:
     - DENIED, UNAUTHENTICATED, INACTIVE: it is dropped.
     """
 
-    __slots__ = ("_aside", "backoff", "entry", "missing_since", "setback")
+    __slots__ = ("_aside", "_backoff", "entry", "missing_since", "setback")
 
     def __init__(self) -> None:
         self.entry: Entry | None = None
         self.setback: Failure | None = None
         self.missing_since: float | None = None
-        self.backoff = Backoff()
-        self._aside: list[tuple[Lease, float]] = []  # with the moment at which each ends
+        self._backoff: Backoff | None = None
+        self._aside: Sequence[tuple[Lease, float]] = ()  # with the moment at which each ends
+
+    @property
+    def backoff(self) -> Backoff:
+        """How long to wait before the store is asked again; few slots ever need one."""
+        if self._backoff is None:
+            self._backoff = Backoff()
+        return self._backoff
 
     def usable(self, clock: Clock, policy: CachePolicy) -> Entry | None:
         """The entry that may be served while no newer one can be had."""
@@ -63,15 +72,13 @@ class Slot:
                 self.hurry(self.backoff, clock, policy)
         else:
             self._lay_aside(self.entry, clock)
-            self.entry = None
-            self.backoff.reset()
+            self.entry = self._backoff = None
 
     def prolong(self, lease: Lease, monotonic: float, wall: float) -> None:
         """Take in that its lease was renewed at that moment."""
         if self.entry is not None:
             self.entry.prolong(lease, monotonic, wall)
-            self.setback, self.missing_since = None, None
-            self.backoff.reset()
+            self.setback = self.missing_since = self._backoff = None
 
     def _miss(self, result: Entry, clock: Clock, policy: CachePolicy) -> None:
         now = clock.monotonic()
@@ -91,31 +98,34 @@ class Slot:
 
     def after_fork(self) -> None:
         """In a forked child: the leases are the parent's."""
-        self._aside.clear()
+        self._aside = ()
         if self.entry is not None:
             self.entry.inherited = True
 
     def _lay_aside(self, entry: Entry | None, clock: Clock) -> None:
         """Remember the lease of a value that is not needed any more."""
-        self._aside = [(lease, end) for lease, end in self._aside if end > clock.monotonic()]
+        aside = [(lease, end) for lease, end in self._aside if end > clock.monotonic()]
         if entry is not None and entry.lease is not None and not entry.inherited:
-            self._aside.append((entry.lease, entry.monotonic + entry.lease.seconds))
+            aside.append((entry.lease, entry.monotonic + entry.lease.seconds))
+        self._aside = aside
 
     def _replace(self, result: Entry, clock: Clock) -> None:
         old = self.entry
-        if old is not None and result.monotonic < old.monotonic:
+        if old is None:
+            self.entry = result
+        elif result.monotonic < old.monotonic:
             self._lay_aside(result, clock)
             return  # asked earlier, and arrived later
-        self._lay_aside(old, clock)
-        if old is not None and result.goes_back_from(old):
-            old.monotonic, old.wall = result.monotonic, result.wall
         else:
-            changed = (
-                old is not None and old.value is not None and result.value is not None and old.value != result.value
-            )
-            result.previous = old if changed else None
-            if old is not None:
-                old.previous = None
-            self.entry = result
-        self.setback, self.missing_since = None, None
-        self.backoff.reset()
+            self._lay_aside(old, clock)
+            self._follow(old, result)
+        self.setback = self.missing_since = self._backoff = None
+
+    def _follow(self, old: Entry, result: Entry) -> None:
+        if result.goes_back_from(old):
+            old.monotonic, old.wall = result.monotonic, result.wall
+            return
+        changed = old.value is not None and result.value is not None and old.value != result.value
+        result.previous = old if changed else None
+        old.previous = None
+        self.entry = result

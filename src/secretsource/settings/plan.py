@@ -52,11 +52,10 @@ class Plan(NamedTuple):
 
     def question(self, path: tuple[str, ...], stage: str | None = None) -> Question:
         """The question that finds a leaf's value; `stage`: in that stage, where the store has stages (AWS)."""
-        leaf = self.leaves[path]
         steps = self.steps[path]
         if stage is not None:
             steps = [one for step in steps for one in _in_stage(step, stage)]
-        return Question(path, steps, leaf.fit, "/".join(path[1:]))
+        return Question(path, steps, self.leaves[path].fit)
 
 
 def _in_stage(step: Step, stage: str) -> Sequence[Step]:

@@ -85,7 +85,10 @@ def __getattr__(name: str) -> object:
     if name not in _MODULE_OF:
         msg = f"module {__name__!r} has no attribute {name!r}"
         raise AttributeError(msg)
-    value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    from secretsource.forks import holding_forks
+
+    with holding_forks():
+        value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
 

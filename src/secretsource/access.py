@@ -12,6 +12,7 @@ from secretsource.cache import CachePolicy, Entry, Failure, Key, MemoryCache, Re
 from secretsource.clock import Deadline
 from secretsource.document import check_size
 from secretsource.errors import BackendError, ConfigurationError, InvalidSecret, Outcome
+from secretsource.forks import first_use
 from secretsource.leases import prolong_leases, revoke_leases, tend
 from secretsource.registry import backend_for, check_options
 
@@ -152,7 +153,9 @@ class Access:
         inner = deadline.sooner(min(_CARRY_HOME, deadline.remaining() / 10))
 
         def load(keys: Sequence[Key]) -> Mapping[Key, Entry | Failure]:
-            results = ask(self.backend(keys[0].document.scheme), [key.document for key in keys], inner)
+            backend = self.backend(keys[0].document.scheme)
+            with first_use(backend):
+                results = ask(backend, [key.document for key in keys], inner)
             return {key: results[key.document] for key in keys}
 
         return self.cache.begin(wanted, load, deadline, self.policy, self.renew)

@@ -10,6 +10,7 @@ from secretsource import grammar
 from secretsource.backend import Backend
 from secretsource.concurrency import PerProcess
 from secretsource.errors import ConfigurationError, InvalidRef, MissingExtra, UnknownBackend
+from secretsource.forks import holding_forks
 from secretsource.ref import Ref, did_you_mean
 
 if TYPE_CHECKING:
@@ -71,9 +72,11 @@ def backend_for(scheme: str, own: Mapping[str, Backend] | None = None) -> Backen
 def _make(scheme: str, own: Mapping[str, Backend]) -> Backend:
     if scheme in BUILT_IN:
         module, _, name = BUILT_IN[scheme][0].partition(":")
-        backend = getattr(import_module(module), name)()
+        with holding_forks():
+            backend = getattr(import_module(module), name)()
     else:
-        backend = _plug_in(scheme, own)
+        with holding_forks():
+            backend = _plug_in(scheme, own)
     if not isinstance(backend, Backend):
         msg = f"what answers to {scheme}:// is not a secretsource.backend.Backend but a {type(backend).__name__}"
         raise ConfigurationError(msg)

@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from secretsource.errors import Outcome
+from secretsource.forks import holding_forks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -104,7 +105,8 @@ def _attributes(ref: Ref, outcome: Outcome) -> dict[str, str]:
 
 def _instrument(kind: str, name: str, unit: str) -> Any:
     if name not in _instruments:
-        from opentelemetry import metrics
+        with holding_forks():
+            from opentelemetry import metrics
 
         meter = metrics.get_meter(_NAME)
         _instruments[name] = getattr(meter, f"create_{kind}")(name, unit=unit)
@@ -113,7 +115,8 @@ def _instrument(kind: str, name: str, unit: str) -> Any:
 
 def _span(event: str, attributes: dict[str, str], milliseconds: float) -> None:
     """A span of the time that has passed: the store was asked in another thread, and the caller's is the parent."""
-    from opentelemetry import trace
+    with holding_forks():
+        from opentelemetry import trace
 
     end = time.time_ns()
     start = end - int(milliseconds * 1e6)

@@ -15,6 +15,7 @@ from pydantic_settings import SettingsConfigDict as BaseConfigDict
 
 from secretsource.concurrency import in_background
 from secretsource.errors import ResolutionError
+from secretsource.forks import holding_forks
 from secretsource.redaction import quiet
 from secretsource.settings.leaves import leaves_by_path
 from secretsource.settings.masking import mask_strings, shown_arguments
@@ -113,7 +114,8 @@ class Settings(BaseSettings):
         if not uses_chain(settings_cls):
             super().__init__(**values)
             return
-        from secretsource.settings.load import Load, current_load
+        with holding_forks():
+            from secretsource.settings.load import Load, current_load
 
         load = Load(settings_cls, values)
         error: Exception | None = None

@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from secretsource.backend import needs_extra
-from secretsource.backends.gcp.forks import reading_over_grpc
 from secretsource.backends.gcp.login import LOGGERS
 from secretsource.clock import Deadline
 from secretsource.concurrency import each
+from secretsource.forks import taking_turns_with_forks
 from secretsource.redaction import quiet
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class _Grpc:
     def read(self, names: Sequence[str], headers: Mapping[str, str], deadline: Deadline) -> Answers:
         seconds = min(READ_SECONDS, deadline.remaining())
         shared = [*self._about_us, *headers.items()]
-        with quiet(*LOGGERS), reading_over_grpc():
+        with quiet(*LOGGERS), taking_turns_with_forks():
             calls = {
                 name: self._access.future(self._request(name=name), timeout=seconds, metadata=[*shared, _route(name)])
                 for name in names

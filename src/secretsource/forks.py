@@ -23,7 +23,8 @@ class _Gate:
     """Lets a fork pass while nothing is under way that it would have to wait for."""
 
     def __init__(self) -> None:
-        self.after_fork_in_child()
+        self._changed = threading.Condition()
+        self._works = self._turns = self._forks = 0
 
     @contextmanager
     def work(self) -> Iterator[None]:
@@ -50,27 +51,36 @@ class _Gate:
                 self._turns -= 1
                 self._changed.notify_all()
 
-    def before_fork(self) -> None:
-        self._changed.acquire()  # until the fork is over
+    def shut(self) -> None:
+        """Wait until a fork may be made, and let nothing begin from then on."""
+        self._changed.acquire()
         self._forks += 1
         self._changed.wait_for(lambda: not self._works and not self._turns, PATIENCE)
 
-    def after_fork_in_parent(self) -> None:
+    def open(self) -> None:
+        """The fork has been made."""
         self._forks -= 1
         self._changed.notify_all()
         self._changed.release()
 
-    def after_fork_in_child(self) -> None:
-        self._changed = threading.Condition()
-        self._works = self._turns = self._forks = 0
+
+_gate = _Gate()
 
 
-_gate: Final = _Gate()
-os.register_at_fork(
-    before=_gate.before_fork,
-    after_in_parent=_gate.after_fork_in_parent,
-    after_in_child=_gate.after_fork_in_child,
-)
+def _before_fork() -> None:
+    _gate.shut()
+
+
+def _after_fork_in_parent() -> None:
+    _gate.open()
+
+
+def _after_fork_in_child() -> None:
+    global _gate  # noqa: PLW0603 - the parent's is for the parent's threads
+    _gate = _Gate()
+
+
+os.register_at_fork(before=_before_fork, after_in_parent=_after_fork_in_parent, after_in_child=_after_fork_in_child)
 _used: Final[set[int]] = set()
 
 

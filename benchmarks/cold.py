@@ -7,18 +7,15 @@ split into what passes while any thread imports, and the rest; a second read sho
 from __future__ import annotations
 
 import json
-import os
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import replace
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from benchmarks import aws, azure, gcp, vault
-from benchmarks.harness import ROUND_TRIP, Medians, duration, python
-from benchmarks.servers.proxy import Proxy
+from benchmarks.harness import Medians, duration, python
 from tests.servers.gcpsm import PROJECT
-from tests.servers.tls import bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -82,23 +79,6 @@ class _Store(NamedTuple):
     by_hand: str
 
 
-@contextmanager
-def _gcp() -> Iterator[None]:
-    """Over TLS, with a token from the metadata server."""
-    with gcp.served(1) as (service, metadata), Proxy(f"127.0.0.1:{service.tls_port}", ROUND_TRIP) as door:
-        del os.environ["SECRET_MANAGER_EMULATOR_HOST"]
-        address = f"localhost:{door.address.rpartition(':')[2]}"
-        os.environ.update(
-            CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER=f"https://{address}",
-            GCE_METADATA_HOST=metadata.address,
-            GCE_METADATA_IP=metadata.address,
-            GOOGLE_CLOUD_PROJECT=PROJECT,
-            GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=bundle(),
-            GRPC_VERBOSITY="NONE",
-        )
-        yield
-
-
 _AWS: Final = """
 import boto3
 ---
@@ -146,7 +126,7 @@ _STORES: Final = {
     "aws-sm, keys in the environment": _Store(aws.served, "aws-sm://bench/f0", _AWS),
     "vault, AppRole": _Store(vault.served_by_role, "vault://secret/shop#value", _VAULT),
     "azure-kv, client secret": _Store(lambda: azure.served(1), "azure-kv://myvault/secret-0", _AZURE),
-    "gcp-sm, metadata server": _Store(_gcp, f"gcp-sm://{PROJECT}/f0", _GCP),
+    "gcp-sm, metadata server": _Store(gcp.served_with_a_login, f"gcp-sm://{PROJECT}/f0", _GCP),
 }
 
 

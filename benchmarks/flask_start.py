@@ -13,15 +13,12 @@ take 1.5 times the SDK's import (`SDK` less an empty process) and three round tr
 
 from __future__ import annotations
 
-import os
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from benchmarks import aws, azure, gcp, vault
 from benchmarks.harness import ROUND_TRIP, Medians, interleaved, python
-from benchmarks.servers.proxy import Proxy
 from tests.servers.gcpsm import PROJECT
-from tests.servers.tls import bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -74,19 +71,9 @@ def _azure() -> Iterator[None]:
 
 @contextmanager
 def _gcp() -> Iterator[None]:
-    """Over TLS, with a token from the metadata server."""
-    with gcp.served(0) as (service, metadata), Proxy(f"127.0.0.1:{service.tls_port}", ROUND_TRIP) as door:
+    with gcp.served_with_a_login() as service:
         for name in _NAMES:
             service.put(name, "value")
-        del os.environ["SECRET_MANAGER_EMULATOR_HOST"]
-        os.environ.update(
-            CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER=f"https://localhost:{door.address.rpartition(':')[2]}",
-            GCE_METADATA_HOST=metadata.address,
-            GCE_METADATA_IP=metadata.address,
-            GOOGLE_CLOUD_PROJECT=PROJECT,
-            GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=bundle(),
-            GRPC_VERBOSITY="NONE",
-        )
         yield
 
 

@@ -10,6 +10,7 @@ from benchmarks.harness import ROUND_TRIP, count, fresh, interleaved, reads_and_
 from benchmarks.servers.proxy import Proxy
 from benchmarks.shapes import settings_class, sourced, with_nested
 from tests.servers.gcpsm import PROJECT, SecretManager
+from tests.servers.tls import bundle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +42,22 @@ def served(secrets: int, latency: float = ROUND_TRIP) -> Iterator[Served]:
             yield Served(server, proxy)
     finally:
         server.stop()
+
+
+@contextmanager
+def served_with_a_login(secrets: int = 1) -> Iterator[SecretManager]:
+    """The same over TLS, with a token from the metadata server."""
+    with served(secrets) as (service, metadata), Proxy(f"127.0.0.1:{service.tls_port}", ROUND_TRIP) as door:
+        del os.environ["SECRET_MANAGER_EMULATOR_HOST"]
+        os.environ.update(
+            CLOUDSDK_API_ENDPOINT_OVERRIDES_SECRETMANAGER=f"https://localhost:{door.address.rpartition(':')[2]}",
+            GCE_METADATA_HOST=metadata.address,
+            GCE_METADATA_IP=metadata.address,
+            GOOGLE_CLOUD_PROJECT=PROJECT,
+            GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=bundle(),
+            GRPC_VERBOSITY="NONE",
+        )
+        yield service
 
 
 def measure(runs: int) -> Iterator[Line]:

@@ -17,7 +17,7 @@ _REFRESHES = "secretsource-refresh"
 
 
 @pytest.fixture
-def simulated() -> Iterator[FakeClock]:
+def clock() -> Iterator[FakeClock]:
     """The cache's clock, in the test's hand."""
     CACHE.clock = clock = FakeClock()
     yield clock

@@ -10,8 +10,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import pytest
@@ -24,35 +23,18 @@ from secretsource.ref import Ref
 from secretsource.testing import Ability, BackendConformance
 from secretsource.testing.leaks import Canary, all_of
 from secretsource.testing.processes import Child, imported_with
+from tests.conformance import test_memory
 
 Answers = Mapping[Ref, SecretValue | Exception]
 
 
-class Suite(BackendConformance):
+class Suite(test_memory.TestMemory):
     """The harness of memory://, with a driver that has a fault. Its name keeps pytest from collecting it."""
 
     kind: type[MemoryBackend] = MemoryBackend
 
     def make_backend(self) -> MemoryBackend:
         return self.kind()
-
-    def ref(self, name: str, *, version: str | None = None) -> Ref:
-        return Ref("memory", name, {"version": version} if version else {})
-
-    def put(self, name: str, value: str | bytes) -> str:
-        return MemoryBackend().set(name, value)
-
-    def delete(self, name: str) -> None:
-        MemoryBackend().delete(name)
-
-    @contextmanager
-    def failing(self, name: str, outcome: Outcome) -> Iterator[None]:
-        MemoryBackend().fail(name, outcome)
-        yield
-        MemoryBackend().fail(name, Outcome.FOUND)
-
-    def calls(self) -> int:
-        return len(MemoryBackend().calls)
 
 
 class Strips(MemoryBackend):

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 
 from secretsource import ResolutionError
-from secretsource.access import CACHE
-from secretsource.clock import SYSTEM_CLOCK
 from tests.guides import Account, imported, put_down, secret, shop_in
 from tests.servers.awsfront import AwsError, AwsFront
 from tests.servers.loopback import CUT
@@ -43,14 +41,6 @@ class Environment:
     def freeze(self, seconds: float) -> None:
         """Let time pass in which nothing runs, and in which the monotonic clock stands still."""
         self._clock.wall += seconds
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """The cache's clock, in the test's hand."""
-    CACHE.clock = clock = FakeClock()
-    yield clock
-    CACHE.clock = SYSTEM_CLOCK
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ import secretsource
 from secretsource import CachePolicy, Change, From, Live, ResolutionError, Settings, SettingsConfigDict
 from secretsource.access import CACHE
 from secretsource.backend import Advice, Backend, Lease, Leasing, Outcome, SecretValue, Upkeep
-from secretsource.clock import SYSTEM_CLOCK, Deadline
+from secretsource.clock import Deadline
 from secretsource.live.refresher import REFRESHER
 from secretsource.ref import Ref
 from tests.test_cache import FakeClock
@@ -152,14 +152,6 @@ def user(live: Live[Settings]) -> str:
     number = database.username.removeprefix("u")
     assert database.password.get_secret_value() == f"p{number}"
     return number
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """The cache's clock, in the test's hand."""
-    CACHE.clock = clock = FakeClock()
-    yield clock
-    CACHE.clock = SYSTEM_CLOCK
 
 
 @pytest.fixture

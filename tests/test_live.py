@@ -20,9 +20,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError
 
 import secretsource
 from secretsource import CachePolicy, Change, From, Live, Outcome, ResolutionError, Settings, SettingsConfigDict
-from secretsource.access import CACHE
 from secretsource.backends.memory import MemoryBackend
-from secretsource.clock import SYSTEM_CLOCK
 from secretsource.live.refresher import REFRESHER
 from secretsource.live.retry import standing_in
 from tests.simulation import wait_for_refreshes
@@ -45,14 +43,6 @@ class Shop(Settings):
     key: str = Field(min_length=2)
     database: Annotated[Database, From("memory://db")]
     debug: bool = False
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """The cache's clock, in the test's hand."""
-    CACHE.clock = clock = FakeClock()
-    yield clock
-    CACHE.clock = SYSTEM_CLOCK
 
 
 @pytest.fixture

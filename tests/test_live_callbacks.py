@@ -35,7 +35,7 @@ def rotate(number: int) -> None:
 
 
 @pytest.fixture
-def live(simulated: FakeClock) -> Iterator[Live[App]]:
+def live(clock: FakeClock) -> Iterator[Live[App]]:
     """Version 1."""
     rotate(1)
     with Live(App) as live:
@@ -99,7 +99,7 @@ def test_a_callback_may_close_what_calls_it(live: Live[App]) -> None:
 
 
 def test_while_a_callback_blocks_refreshing_goes_on_and_the_changes_wait_in_order(
-    live: Live[App], simulated: FakeClock, caplog: pytest.LogCaptureFixture
+    live: Live[App], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """In the refresher's threads as by hand; one that then raises is logged, and the later ones are still told."""
     entered, release, over = threading.Event(), threading.Event(), threading.Event()
@@ -123,7 +123,7 @@ def test_while_a_callback_blocks_refreshing_goes_on_and_the_changes_wait_in_orde
     assert entered.wait(PATIENCE)
     for number in (3, 4):
         rotate(number)
-        for _ in pass_time(simulated, 300):
+        for _ in pass_time(clock, 300):
             pass
         assert live.current.a == f"value-{number}"
     rotate(5)
@@ -139,7 +139,7 @@ def test_while_a_callback_blocks_refreshing_goes_on_and_the_changes_wait_in_orde
 
 
 def test_a_callback_that_blocks_in_a_refreshers_thread_stops_no_later_refresh(
-    live: Live[App], simulated: FakeClock
+    live: Live[App], clock: FakeClock
 ) -> None:
     """Reads have the newer values."""
     entered, release = threading.Event(), threading.Event()
@@ -151,13 +151,13 @@ def test_a_callback_that_blocks_in_a_refreshers_thread_stops_no_later_refresh(
 
     rotate(2)
     try:
-        simulated.sleep(300)
+        clock.sleep(300)
         live.claim()
         blocked = threading.Thread(target=live.refresh_due, daemon=True)
         blocked.start()
         assert entered.wait(PATIENCE)
         rotate(3)
-        for _ in pass_time(simulated, 300):
+        for _ in pass_time(clock, 300):
             pass
         assert live.current.a == "value-3"
     finally:
@@ -166,7 +166,7 @@ def test_a_callback_that_blocks_in_a_refreshers_thread_stops_no_later_refresh(
 
 
 def test_where_no_thread_can_be_started_the_refresher_goes_on(
-    live: Live[App], simulated: FakeClock, monkeypatch: pytest.MonkeyPatch
+    live: Live[App], clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The last value is served on, health tells, and a refresh that needed one is soon tried again."""
 
@@ -177,12 +177,12 @@ def test_where_no_thread_can_be_started_the_refresher_goes_on(
     with monkeypatch.context() as patched:
         patched.setattr(refresher, "Task", refuse)
         patched.setattr(memory, "Task", refuse)
-        simulated.sleep(300)
+        clock.sleep(300)
         assert REFRESHER.refresh_due() == []
         wait_for_refreshes()
     assert "RuntimeError" in str(live.health().last_error)
     assert live.current.a == "value-1"
-    for _ in pass_time(simulated, 1.1):
+    for _ in pass_time(clock, 1.1):
         pass
     assert live.current.a == "value-2"
 

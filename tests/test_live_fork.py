@@ -35,7 +35,7 @@ def rotate(number: int) -> None:
 
 
 @pytest.fixture
-def live(simulated: FakeClock) -> Iterator[Live[App]]:
+def live(clock: FakeClock) -> Iterator[Live[App]]:
     """Version 1."""
     rotate(1)
     with Live(App) as live:
@@ -117,9 +117,7 @@ def test_forks_amid_refreshes_and_rotations_leave_no_child_hanging(live: Live[Ap
     assert {result.rpartition(" ")[2] for result in results} == {"value-1000000"}
 
 
-def test_a_child_has_the_values_without_a_call_and_a_refresher_of_its_own(
-    live: Live[App], simulated: FakeClock
-) -> None:
+def test_a_child_has_the_values_without_a_call_and_a_refresher_of_its_own(live: Live[App], clock: FakeClock) -> None:
     """Which renews them by itself, when it is time."""
 
     def run() -> str:
@@ -127,7 +125,7 @@ def test_a_child_has_the_values_without_a_call_and_a_refresher_of_its_own(
         seen = threading.Event()
         live.on_change(lambda change: seen.set())
         rotate(2)
-        simulated.sleep(300)
+        clock.sleep(300)
         REFRESHER.wake()
         seen.wait(PATIENCE)
         refreshers = [thread.name for thread in threading.enumerate()].count("secretsource-refresher")

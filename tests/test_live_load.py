@@ -143,12 +143,12 @@ class Held(Backend):
         return ""
 
 
-def test_64_threads_that_get_an_expired_secret_make_one_call(simulated: FakeClock) -> None:
+def test_64_threads_that_get_an_expired_secret_make_one_call(clock: FakeClock) -> None:
     """All of them have the new value."""
     store = _backends.get("held", Held)
     assert isinstance(store, Held)
     assert secretsource.get("held://secret") == "value-1"
-    simulated.sleep(300)
+    clock.sleep(300)
     store.go.clear()
     start, before, values = threading.Barrier(HERD), store.looked_up, []
 
@@ -167,7 +167,7 @@ def test_64_threads_that_get_an_expired_secret_make_one_call(simulated: FakeCloc
     assert (errors, values, store.calls) == ([], ["value-2"] * HERD, 2)
 
 
-def test_no_read_through_live_waits_for_the_network(simulated: FakeClock) -> None:
+def test_no_read_through_live_waits_for_the_network(clock: FakeClock) -> None:
     """While a refresh is stuck in a call, 64 threads read on, each a thousand times; then the new value is there."""
     store = Held()
 
@@ -194,14 +194,14 @@ def test_no_read_through_live_waits_for_the_network(simulated: FakeClock) -> Non
         assert live.current.a == "value-2"
 
 
-def test_many_live_objects_share_one_call(simulated: FakeClock) -> None:
+def test_many_live_objects_share_one_call(clock: FakeClock) -> None:
     """What one has fetched, the others take out of the cache."""
     rotate(0)
     lives: list[Live[App]] = [Live(App) for _ in range(20)]
     calls = MemoryBackend().calls
     assert len(calls) == 1
     rotate(1)
-    for _ in pass_time(simulated, 300):
+    for _ in pass_time(clock, 300):
         pass
     assert {live.current.login.username for live in lives} == {"user-1"}
     assert len(MemoryBackend().calls) == 2

@@ -51,7 +51,7 @@ def calls() -> int:
 
 
 @pytest.fixture
-def live(simulated: FakeClock) -> Iterator[Live[Three]]:
+def live(clock: FakeClock) -> Iterator[Live[Three]]:
     """Three values of version 1."""
     rotate(1)
     with Live(Three) as live:
@@ -64,14 +64,14 @@ def attempts(seconds: float) -> float:
 
 
 def test_an_outage_of_all_of_max_stale_fails_no_read_and_is_over_within_one_step(
-    live: Live[Three], simulated: FakeClock
+    live: Live[Three], clock: FakeClock
 ) -> None:
     """The store is asked as seldom as the waits say, health tells, and the store coming back is soon noticed."""
     down(down=True)
     before = calls()
-    for _ in pass_time(simulated, TTL):
+    for _ in pass_time(clock, TTL):
         assert live.current.a == "value-a-1"
-    for _ in pass_time(simulated, MAX_STALE - TTL - 1):
+    for _ in pass_time(clock, MAX_STALE - TTL - 1):
         assert live.current.model_dump() == {name: f"value-{name}-1" for name in SECRETS}
         health = live.health()
         assert not health.ok
@@ -81,42 +81,42 @@ def test_an_outage_of_all_of_max_stale_fails_no_read_and_is_over_within_one_step
     assert calls() - before <= TRIES * attempts(MAX_STALE)
     rotate(2)
     down(down=False)
-    for _ in pass_time(simulated, LONGEST):
+    for _ in pass_time(clock, LONGEST):
         pass
     assert live.current.model_dump() == {name: f"value-{name}-2" for name in SECRETS}
     assert live.health().ok
     assert live.health().last_error is None
 
 
-def test_one_second_past_max_stale_there_is_a_clear_error_and_no_flood(live: Live[Three], simulated: FakeClock) -> None:
+def test_one_second_past_max_stale_there_is_a_clear_error_and_no_flood(live: Live[Three], clock: FakeClock) -> None:
     """It names the fields and why; the store is asked no more often than before; then it is served again."""
     down(down=True)
-    for _ in pass_time(simulated, MAX_STALE + 1):
+    for _ in pass_time(clock, MAX_STALE + 1):
         pass
     with pytest.raises(ResolutionError, match="UNAVAILABLE") as caught:
         _ = live.current
     assert {problem.field for problem in caught.value.problems} == set(SECRETS)
     before = calls()
-    for _ in pass_time(simulated, HOUR):
+    for _ in pass_time(clock, HOUR):
         with pytest.raises(ResolutionError):
             _ = live.current
     assert calls() - before <= TRIES * attempts(HOUR)
     down(down=False)
-    for _ in pass_time(simulated, LONGEST):
+    for _ in pass_time(clock, LONGEST):
         pass
     assert live.current.a == "value-a-1"
 
 
 @pytest.mark.parametrize("jump", [HOUR, -HOUR, 30 * 86_400.0, -30 * 86_400.0])
 def test_a_wall_clock_that_is_set_neither_stops_refreshing_nor_floods(
-    live: Live[Three], simulated: FakeClock, jump: float
+    live: Live[Three], clock: FakeClock, jump: float
 ) -> None:
     """Over the next hours all is read once a ttl, as before, and a rotation is seen within a ttl."""
-    simulated.wall += jump
+    clock.wall += jump
     before = calls()
     for number in range(2, 38):
         rotate(number)
-        for _ in pass_time(simulated, TTL):
+        for _ in pass_time(clock, TTL):
             assert live.current
         assert live.current.model_dump() == {name: f"value-{name}-{number}" for name in SECRETS}
     asked = sum(len(call) for call in MemoryBackend().calls[before:])
@@ -125,24 +125,24 @@ def test_a_wall_clock_that_is_set_neither_stops_refreshing_nor_floods(
 
 
 def test_a_wall_clock_that_goes_ahead_in_an_outage_and_comes_back_does_no_lasting_harm(
-    live: Live[Three], simulated: FakeClock
+    live: Live[Three], clock: FakeClock
 ) -> None:
     """While it says that a month has passed, nothing is served; the store is not flooded."""
     down(down=True)
-    for _ in pass_time(simulated, 2 * TTL):
+    for _ in pass_time(clock, 2 * TTL):
         pass
-    simulated.wall += 30 * 86_400
+    clock.wall += 30 * 86_400
     before = calls()
-    for _ in pass_time(simulated, HOUR):
+    for _ in pass_time(clock, HOUR):
         pass
     assert calls() - before <= TRIES * attempts(HOUR)
-    simulated.wall -= 30 * 86_400
-    for _ in pass_time(simulated, LONGEST):
+    clock.wall -= 30 * 86_400
+    for _ in pass_time(clock, LONGEST):
         pass
     assert live.current.a == "value-a-1"
 
 
-def test_what_a_store_never_had_is_looked_for_no_more_often_in_an_outage(simulated: FakeClock) -> None:
+def test_what_a_store_never_had_is_looked_for_no_more_often_in_an_outage(clock: FakeClock) -> None:
     """A field with a default does not keep the refresher awake, nor lose its default."""
 
     class S(Three):
@@ -152,13 +152,13 @@ def test_what_a_store_never_had_is_looked_for_no_more_often_in_an_outage(simulat
     with Live(S) as live:
         down(down=True)
         before = calls()
-        steps = sum(1 for _ in pass_time(simulated, 6 * HOUR))
+        steps = sum(1 for _ in pass_time(clock, 6 * HOUR))
         assert live.current.b == "default"
         assert calls() - before <= TRIES * attempts(6 * HOUR)
         assert steps <= 3 * attempts(6 * HOUR)
 
 
-def test_a_database_that_is_down_is_no_flood_for_the_secret_store(live: Live[Three], simulated: FakeClock) -> None:
+def test_a_database_that_is_down_is_no_flood_for_the_secret_store(live: Live[Three], clock: FakeClock) -> None:
     """`retry_on` asks as often as is of avail, and once a second when it is not for long; a rotation is seen then."""
     used: list[str] = []
 
@@ -173,13 +173,13 @@ def test_a_database_that_is_down_is_no_flood_for_the_secret_store(live: Live[Thr
         with pytest.raises(ConnectionError):
             connect()
     assert calls() - before == 60
-    simulated.sleep(1)
+    clock.sleep(1)
     rotate(2)
     connect()
     assert used[-1] == "value-a-2"
 
 
-def test_with_ttl_0_nothing_is_refreshed_but_by_hand(simulated: FakeClock) -> None:
+def test_with_ttl_0_nothing_is_refreshed_but_by_hand(clock: FakeClock) -> None:
     """Then all is read anew."""
 
     class S(Three):
@@ -188,7 +188,7 @@ def test_with_ttl_0_nothing_is_refreshed_but_by_hand(simulated: FakeClock) -> No
     rotate(1)
     with Live(S) as live:
         before = calls()
-        for _ in pass_time(simulated, 86_400):
+        for _ in pass_time(clock, 86_400):
             pass
         assert (calls(), live.health().next_refresh) == (before, None)
         rotate(2)
@@ -197,7 +197,7 @@ def test_with_ttl_0_nothing_is_refreshed_but_by_hand(simulated: FakeClock) -> No
         assert live.current.a == "value-a-2"
 
 
-def test_a_source_with_ttl_0_is_read_with_each_refresh_and_no_more(simulated: FakeClock) -> None:
+def test_a_source_with_ttl_0_is_read_with_each_refresh_and_no_more(clock: FakeClock) -> None:
     """Beside one that is kept, or alone: about once a ttl."""
 
     class S(Settings):
@@ -207,13 +207,13 @@ def test_a_source_with_ttl_0_is_read_with_each_refresh_and_no_more(simulated: Fa
     rotate(1)
     with Live(S) as live:
         before = calls()
-        for _ in pass_time(simulated, 10 * TTL):
+        for _ in pass_time(clock, 10 * TTL):
             pass
         assert 9 <= calls() - before <= 11
         assert live.health().ok
 
 
-def test_an_outage_is_no_outage_of_what_is_not_cached(simulated: FakeClock) -> None:
+def test_an_outage_is_no_outage_of_what_is_not_cached(clock: FakeClock) -> None:
     """A refresh that fails leaves the snapshot in place, and health tells; a denial does not."""
 
     class S(Three):
@@ -236,7 +236,7 @@ def test_an_outage_is_no_outage_of_what_is_not_cached(simulated: FakeClock) -> N
 
 
 def test_in_72_hours_of_rotation_nothing_grows_and_the_store_is_asked_once_a_ttl(
-    live: Live[Three], simulated: FakeClock, caplog: pytest.LogCaptureFixture
+    live: Live[Three], clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Threads, file descriptors and memory are flat; calls at most 1.1 times what the ttl asks for."""
     caplog.set_level(logging.CRITICAL, logger="secretsource.audit")  # pytest keeps every record that is made
@@ -250,7 +250,7 @@ def test_in_72_hours_of_rotation_nothing_grows_and_the_store_is_asked_once_a_ttl
         for _ in range(hours):
             version += 1
             rotate(version)
-            for _ in pass_time(simulated, HOUR):
+            for _ in pass_time(clock, HOUR):
                 assert live.current
             assert live.current.a == f"value-a-{version}"
             MemoryBackend()._contents.versions.clear()  # the store's own memory is not what is measured
@@ -275,7 +275,7 @@ def test_in_72_hours_of_rotation_nothing_grows_and_the_store_is_asked_once_a_ttl
 
 
 def test_values_that_came_by_a_refresh_are_masked_in_logs(
-    live: Live[Three], simulated: FakeClock, capsys: pytest.CaptureFixture[str]
+    live: Live[Three], clock: FakeClock, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Those before it as well."""
     handler = logging.StreamHandler()
@@ -284,7 +284,7 @@ def test_values_that_came_by_a_refresh_are_masked_in_logs(
     try:
         secretsource.redact_logs()
         rotate(2)
-        for _ in pass_time(simulated, TTL):
+        for _ in pass_time(clock, TTL):
             pass
         assert live.current.a == "value-a-2"
         log.error("now %s, before value-a-1", live.current.a)

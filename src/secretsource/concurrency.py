@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from secretsource.clock import Deadline
 
@@ -25,6 +25,7 @@ _MOST_IDLE = 64  # threads
 _MOMENT = 60.0  # seconds; the call has ended, only its last line may still be running
 
 T = TypeVar("T")
+G = TypeVar("G", bound="Hashable")
 K = TypeVar("K", bound="Hashable")
 V = TypeVar("V")
 
@@ -110,6 +111,16 @@ def each(
         return {items[0]: _attempt(call, items[0])}
     results = _Round(call, items, deadline, workers).results()
     return {item: results[item] if item in results else TimeoutError("no answer in time") for item in items}
+
+
+def each_group(
+    call: Callable[[G, Sequence[K]], Mapping[K, T | Exception]], groups: Mapping[G, Sequence[K]], deadline: Deadline
+) -> dict[K, T | Exception]:
+    """Call once for each group of items, as `each` does. The failure of a group is the answer to each of its items."""
+    results: dict[K, T | Exception] = {}
+    for group, answer in each(lambda group: call(group, groups[group]), list(groups), deadline).items():
+        results |= dict.fromkeys(groups[group], answer) if isinstance(answer, Exception) else answer
+    return results
 
 
 class _Round(Generic[K, T]):

@@ -10,8 +10,6 @@ import pytest
 from pydantic import BaseModel
 
 from secretsource import CachePolicy, From, Live, Settings, SettingsConfigDict
-from secretsource.access import CACHE
-from secretsource.clock import SYSTEM_CLOCK
 from tests.servers.awsfront import AwsFront
 from tests.test_cache import FakeClock
 
@@ -78,14 +76,6 @@ class Rotation:
 
 def text(number: int) -> str:
     return json.dumps({"username": f"u{number}", "password": f"p{number}"})
-
-
-@pytest.fixture
-def clock() -> Iterator[FakeClock]:
-    """The cache's clock, in the test's hand."""
-    CACHE.clock = clock = FakeClock()
-    yield clock
-    CACHE.clock = SYSTEM_CLOCK
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
+from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,29 @@ class Gunicorn:
         """What it answers, from JSON; over a connection of its own, so that any worker may take it."""
         with urllib.request.urlopen(f"{self.addr}{path}", timeout=_PATIENCE) as answer:
             return json.loads(answer.read())
+
+    def follows(self, clients: Executor, *, at_once: int, workers: int, password: str, seconds: float) -> None:
+        """Ask `/current` for so long, and see that every worker goes on to user-2, and none of them back.
+
+        Args:
+            clients: Who ask.
+            at_once: How many ask at the same time.
+            workers: How many answer.
+            password: What each user's password begins with; the user's number follows.
+            seconds: By when all have to be there.
+        """
+        start = time.monotonic()
+        first_new: dict[str, float] = {}
+        last_old: dict[str, float] = {}
+        while len(first_new) < workers or time.monotonic() < start + seconds:
+            for worker, username, found, before, after in clients.map(self.get, ["/current"] * at_once):
+                assert found == password + username.removeprefix("user-")
+                if username == "user-2":
+                    first_new[worker] = min(after, first_new.get(worker, after))
+                else:
+                    last_old[worker] = max(before, last_old.get(worker, before))
+        assert all(last_old[worker] <= first_new[worker] for worker in last_old)
+        assert max(last_old.values(), default=start) < start + seconds
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 from secretsource.backend import Advice, Backend, SecretValue
 from secretsource.backends.aws.errors import BY_CODE, UnusableAnswer, advice_on, code_of, outcome_of
 from secretsource.backends.aws.login import LOGGERS, Login, Who, askers, logins
-from secretsource.concurrency import PerProcess, each
+from secretsource.concurrency import PerProcess, each_group
 from secretsource.errors import Outcome
 from secretsource.redaction import quiet
 
@@ -86,10 +86,7 @@ class AwsBackend(Backend, Generic[Q]):
         groups: dict[Who, list[Ref]] = {}
         for ref, asker in zip(refs, self.identities(refs), strict=True):
             groups.setdefault(asker, []).append(ref)
-        answers = each(lambda asker: self._answers(asker, groups[asker], deadline), list(groups), deadline)
-        results: dict[Ref, Result] = {}
-        for asker, answer in answers.items():
-            results |= dict.fromkeys(groups[asker], answer) if isinstance(answer, Exception) else answer
+        results = each_group(lambda asker, refs: self._answers(asker, refs, deadline), groups, deadline)
         for result in results.values():
             if isinstance(result, Exception):
                 result.__traceback__ = None  # its frames may hold an answer
@@ -177,10 +174,7 @@ def ask_in_batches(
     ask: Callable[[Sequence[Q]], Mapping[Q, Result]], batches: Sequence[Sequence[Q]], deadline: Deadline
 ) -> dict[Q, Result]:
     """Put several batches at once. The failure of a batch is the answer to each of its questions."""
-    results: dict[Q, Result] = {}
-    for batch, answer in each(ask, [tuple(batch) for batch in batches], deadline).items():
-        results |= dict.fromkeys(batch, answer) if isinstance(answer, Exception) else answer
-    return results
+    return each_group(lambda _, batch: ask(batch), dict(enumerate(batches)), deadline)
 
 
 def in_batches(questions: Sequence[Q], size: int) -> list[Sequence[Q]]:

@@ -30,7 +30,7 @@ from secretsource.backends.gcp.place import (
     wants_own_project,
 )
 from secretsource.backends.gcp.wire import Wire, connect
-from secretsource.concurrency import PerProcess, each
+from secretsource.concurrency import PerProcess, each_group
 from secretsource.errors import InvalidSecret, NotAuthenticated
 
 if TYPE_CHECKING:
@@ -58,10 +58,7 @@ class SecretManagerBackend(Backend):
         groups: dict[Place, list[Ref]] = {}
         for ref in refs:
             groups.setdefault(place_of(ref), []).append(ref)
-        answers = each(lambda place: self._answers(place, groups[place], deadline), list(groups), deadline)
-        results: dict[Ref, Result] = {}
-        for place, answer in answers.items():
-            results |= dict.fromkeys(groups[place], answer) if isinstance(answer, Exception) else answer
+        results = each_group(lambda place, refs: self._answers(place, refs, deadline), groups, deadline)
         for result in results.values():
             if isinstance(result, Exception):
                 result.__traceback__ = None  # its frames may hold an answer

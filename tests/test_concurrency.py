@@ -44,6 +44,20 @@ def test_each_runs_several_at_a_time_and_no_more_than_allowed() -> None:
     assert most == 4
 
 
+def test_each_makes_do_with_the_threads_that_can_be_had(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there can be no more of them, those there are make all the calls."""
+    start, started = threading.Thread.start, threading.Semaphore(2)
+
+    def start_two(thread: threading.Thread) -> None:
+        if not started.acquire(blocking=False):
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr("secretsource.concurrency._crew", _Crew())
+    monkeypatch.setattr(threading.Thread, "start", start_two)
+    assert each(str, list(range(8)), Deadline(10)) == {number: str(number) for number in range(8)}
+
+
 def test_each_is_back_by_the_deadline() -> None:
     """What hangs is left behind, what is done is kept."""
     release = threading.Event()

@@ -107,8 +107,8 @@ def each(
     Returns:
         For each item what the call returned, or the error it raised; TimeoutError where it was not done in time.
     """
-    if len(items) == 1:
-        return {items[0]: _attempt(call, items[0])}
+    if len(items) <= 1:
+        return {item: _attempt(call, item) for item in items}
     results = _Round(call, items, deadline, workers).results()
     return {item: results[item] if item in results else TimeoutError("no answer in time") for item in items}
 

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
+MOST_DIGITS: Final = 4_000
+"""Python itself makes no whole number of more than 4,300."""
 
 
 class Number(str):
@@ -96,8 +98,15 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return table
 
 
+def _whole_number(text: str) -> Number:
+    if len(text) > MOST_DIGITS:
+        msg = f"a number of more than {MOST_DIGITS:,} digits"
+        raise _Refused(msg)
+    return Number(text)
+
+
 _DECODER: Final = json.JSONDecoder(
-    object_pairs_hook=_without_duplicates, parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
+    object_pairs_hook=_without_duplicates, parse_int=_whole_number, parse_float=Number, parse_constant=_refuse_constant
 )
 
 

@@ -37,6 +37,12 @@ class WholePointer(str):
     __slots__ = ()
 
 
+class Verbatim(str):
+    """Text that begins as a pointer does, and is none."""
+
+    __slots__ = ()
+
+
 class Names(Protocol):
     """A source that goes by a field's names instead of a ref: the environment, or a `.env`."""
 

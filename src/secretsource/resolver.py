@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from secretsource.cache import Entry, Failure, Reply
 from secretsource.document import ABSENT, as_text, pick
 from secretsource.errors import BackendError, ConfigurationError, InvalidRef, InvalidSecret, Outcome
-from secretsource.question import POINTER, Answer, Attempt, Question, Step, WholePointer
+from secretsource.question import POINTER, Answer, Attempt, Question, Step, Verbatim, WholePointer
 from secretsource.ref import Ref
 from secretsource.telemetry import is_anybody_watching, note_cache_hit, note_lookup
 
@@ -82,7 +82,7 @@ def _look_up_names(question: Question, step: Step, names: Names, access: Access)
         return
     if value is ABSENT:
         _miss(question, ref, 0.0, None)
-    elif isinstance(value, str) and value.startswith(POINTER):
+    elif isinstance(value, str) and value.startswith(POINTER) and not isinstance(value, Verbatim):
         _point(question, ref, value)
     else:
         question.trail.append(Attempt(ref, Outcome.FOUND, 0.0))
@@ -182,7 +182,7 @@ def _hear(question: Question, step: Step, reply: Reply, access: Access) -> None:
         return
     try:
         ref, value = _extract(step, result)
-        pointer = _is_pointer(step.ref, value)
+        pointer = question.pointed is None and _is_pointer(step.ref, value)  # what a pointer leads to is none
         if value is not ABSENT and not pointer:
             value = question.accept(value)
     except BackendError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from secretsource.backend import Advice, Backend, Outcome, SecretValue
 
@@ -47,6 +47,10 @@ class MemoryBackend(Backend):
         self._contents = _SHARED if values is None else _Contents()
         for location, value in (values or {}).items():
             self.set(location, value)
+
+    def __reduce__(self) -> NoReturn:
+        msg = "a MemoryBackend does not pickle: its values would leave in the clear"
+        raise TypeError(msg)
 
     @property
     def calls(self) -> Sequence[tuple[str, ...]]:

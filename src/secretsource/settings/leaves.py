@@ -128,7 +128,7 @@ def _walk(model: type[Any], way: _Way, *, decoding: bool) -> Iterator[Leaf]:
         places_ = (*way.places, places(name, info, config))
         here = _Way(path, places_, way.steering + own, optional, (*way.models, model))
         nested = plain_type(info.annotation)
-        if is_nested(nested) and nested not in here.models:
+        if is_nested(nested) and nested not in here.models and NoDecode not in _metadata(info):
             yield from _walk(nested, here, decoding=decoding)
         else:
             yield _leaf(here, info, decoding=decoding)

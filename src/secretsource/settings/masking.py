@@ -30,14 +30,31 @@ def mask_strings(settings: BaseModel, paths: Collection[Path]) -> None:
         for name in path[:-1]:
             owner = getattr(owner, name, None)
         fields = getattr(owner, "__dict__", {})
-        if type(fields.get(path[-1])) is str:
-            fields[path[-1]] = MaskedStr(fields[path[-1]])
+        if path[-1] in fields:
+            fields[path[-1]] = _masked(fields[path[-1]])
+
+
+def _masked(value: Any) -> Any:
+    """The same with masked text in the place of plain text, also inside lists, tables and models."""
+    if type(value) is str:
+        return MaskedStr(value)
+    if type(value) in (list, tuple, set, frozenset):
+        return type(value)(map(_masked, value))
+    if type(value) is dict:
+        return {_masked(key): _masked(item) for key, item in value.items()}
+    if isinstance(value, BaseModel):
+        value.__dict__.update({name: _masked(item) for name, item in value.__dict__.items()})
+    return value
 
 
 def shown_arguments(
-    arguments: Iterable[tuple[str | None, Any]], paths: Collection[Path]
+    model: BaseModel, arguments: Iterable[tuple[str | None, Any]], paths: Collection[Path]
 ) -> Iterator[tuple[str | None, Any]]:
-    """A model's `repr` arguments with what came from a store masked, in nested models too."""
+    """A model's `repr` arguments with what came from a store masked, in nested models too.
+
+    A computed field may be made of it, and is masked with it.
+    """
+    paths = {*paths, *((name,) for name in type(model).model_computed_fields)} if paths else paths
     for name, value in arguments:
         below = {path[1:] for path in paths if path[0] == name}
         yield name, _shown(value, below) if below else value
@@ -48,6 +65,6 @@ def _shown(value: Any, below: Collection[Path]) -> Any:
         masked = isinstance(value, MaskedStr | SecretStr | SecretBytes) or value is None
         return value if masked else _Shown(repr(MASK))
     if isinstance(value, BaseModel):
-        arguments = shown_arguments(value.__repr_args__(), below)
+        arguments = shown_arguments(value, value.__repr_args__(), below)
         return _Shown(f"{type(value).__name__}({', '.join(f'{name}={inner!r}' for name, inner in arguments)})")
     return _Shown(repr(MASK))

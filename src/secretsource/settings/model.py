@@ -181,7 +181,7 @@ class Settings(BaseSettings):
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         record = self._secretsource if getattr(self, "__pydantic_private__", None) else None
-        return shown_arguments(super().__repr_args__(), record.secret_paths if record else frozenset())
+        return shown_arguments(self, super().__repr_args__(), record.secret_paths if record else frozenset())
 
 
 class _Except(PydanticBaseSettingsSource):

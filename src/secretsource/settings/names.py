@@ -6,6 +6,7 @@ delimiter and case mean what they mean there. What it works out anew for each fi
 
 from __future__ import annotations
 
+import os
 from types import UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin
 from weakref import WeakKeyDictionary
@@ -14,9 +15,9 @@ from pydantic import AliasChoices, AliasPath
 from pydantic_settings import EnvSettingsSource
 from pydantic_settings.sources.utils import parse_env_vars
 
-from secretsource.document import ABSENT
+from secretsource.document import ABSENT, as_text, natural, parse_json
 from secretsource.errors import InvalidSecret
-from secretsource.question import POINTER, WholePointer
+from secretsource.question import POINTER, Verbatim, WholePointer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -65,6 +66,7 @@ class Names(EnvSettingsSource):
         self.env_vars = parse_env_vars(variables, self.case_sensitive, self.env_ignore_empty, self.env_parse_none_str)
         self._shape_of = _shapes.setdefault(self.settings_cls, {}).setdefault(self._variant(), {})
         self._found: dict[str, tuple[Ref, object]] = {}
+        self._spelt = {} if self.case_sensitive else {name.lower(): name for name in variables}
 
     def _variant(self) -> tuple[object, ...]:
         """What the shapes depend on, beside the class."""
@@ -89,10 +91,14 @@ class Names(EnvSettingsSource):
         if name not in self._found:
             self._found[name] = self._find_field(name)
         ref, value = self._found[name]
-        if isinstance(value, str):  # a pointer for the whole model, beside which nested variables still count
+        if isinstance(value, str) and value.startswith(POINTER):  # nested variables beside it still count
             nested = _walk(self._nested(name), self._leaves[path])
             return (ref, WholePointer(value)) if nested is ABSENT else (self._nested_ref(name, path), nested)
-        return self._nested_ref(name, path), _walk(value, self._leaves[path])
+        if value is not ABSENT and not isinstance(value, dict):
+            msg = "what is there is not an object with the model's fields"
+            raise InvalidSecret(msg, ref=ref)
+        ref, found = self._nested_ref(name, path), _walk(value, self._leaves[path])
+        return (found is ABSENT and self._find_nested_file(ref, path)) or (ref, found)
 
     def _find_field(self, name: str) -> tuple[Ref, object]:
         shape = self._shape_of.get(name) or self._learn(name)
@@ -100,11 +106,11 @@ class Names(EnvSettingsSource):
             text = self.env_vars.get(variable)
             if text is not None:
                 if shape.plain or text.startswith(POINTER):
-                    return self._variable_ref(variable), text
+                    return self._variable_ref(variable), text if text.isascii() else _as_it_was(text)
                 value = self._prepare(name, text, variable, is_json=is_json)
                 return self._variable_ref(variable), _inside(value, shape.inside[index])
         _, variable, is_json = shape.names[-1]
-        if self._read_file is not None and (from_file := self._find_file(shape)) is not None:
+        if self._read_file is not None and (from_file := self._find_file(name, shape)) is not None:
             return from_file
         value = ABSENT if shape.plain else self._prepare(name, None, variable, is_json=is_json)
         return self._variable_ref(shape.names[0][1]), value
@@ -124,10 +130,10 @@ class Names(EnvSettingsSource):
         value: Any = None
         try:
             value = self.prepare_field_value(name, info, text, is_json)
-        except ValueError:  # its context holds the text: it ends here
+        except (ValueError, RecursionError):  # its context holds the text: it ends here
             fault = True
         if fault:
-            msg = "the field takes JSON, and the text is not JSON"
+            msg = "the field takes JSON, and the text is not JSON that can be read"
             raise InvalidSecret(msg, ref=self._variable_ref(variable))
         if value is None:
             return ABSENT
@@ -150,28 +156,62 @@ class Names(EnvSettingsSource):
             return {}
         heads = tuple(variable + self.env_nested_delimiter for _, variable, _ in self._shape_names(field_name, field))
         own = {name: text for name, text in env_vars.items() if name.startswith(heads)}
+        if (field_name,) in self._leaves:
+            self._refuse_pointers(own)
         return super().explode_env_vars(field_name, field, own) if own else {}
+
+    def _refuse_pointers(self, variables: Mapping[str, str | None]) -> None:
+        """A field that is found as a whole has no parts that could be found elsewhere."""
+        pointer = next((name for name, text in variables.items() if text and text.startswith(POINTER)), None)
+        if pointer is not None:
+            msg, hint = (
+                "a pointer cannot stand for a part of this field",
+                "let the field's own variable point to all of it",
+            )
+            raise InvalidSecret(msg, hint=hint, ref=self._variable_ref(pointer))
 
     def _shape_names(self, name: str, info: FieldInfo) -> Sequence[tuple[str, str, bool]]:
         shape = self._shape_of.get(name)
         return shape.names if shape is not None else self._extract_field_info(info, name)
 
-    def _find_file(self, shape: _Shape) -> tuple[Ref, object] | None:
+    def _find_file(self, name: str, shape: _Shape) -> tuple[Ref, object] | None:
         """`X_FILE` names a file that holds the value of X, unless it is a field's own variable."""
         assert self._read_file is not None  # noqa: S101 - for mypy; the caller has looked
         for _, variable, _ in shape.names:
             file_variable = variable + self._apply_case_sensitive(FILE_SUFFIX)
             path = self.env_vars.get(file_variable)
             if path and not self._is_a_fields_own(file_variable):
-                return self._variable_ref(file_variable), self._read_file(path)
+                ref = self._variable_ref(file_variable)
+                return ref, self._fitted((name,), self._read_file(path), ref)
         return None
+
+    def _find_nested_file(self, ref: Ref, path: tuple[str, ...]) -> tuple[Ref, object] | None:
+        """The same for a leaf of a model."""
+        variable = self._apply_case_sensitive((ref.key or ref.location) + FILE_SUFFIX)
+        file = self.env_vars.get(variable) if self._read_file is not None else None
+        if not file or self._read_file is None or (*path[:-1], path[-1] + FILE_SUFFIX.lower()) in self._leaves:
+            return None
+        file_ref = self._variable_ref(variable)
+        return file_ref, self._fitted(path, self._read_file(file), file_ref)
+
+    def _fitted(self, path: tuple[str, ...], raw: object, ref: Ref) -> object:
+        """What a file holds, as the field takes it; the JSON of a whole model as it is."""
+        leaf, fault = self._leaves.get(path), ""
+        value: Any = None
+        try:
+            value = natural(parse_json(as_text(raw))) if leaf is None else leaf.fit(raw)
+        except InvalidSecret as error:
+            fault = error.args[0]
+        if fault:
+            raise InvalidSecret(fault, ref=ref)
+        return Verbatim(value) if isinstance(value, str) and value.startswith(POINTER) else value
 
     def _is_a_fields_own(self, variable: str) -> bool:
         shapes = (self._shape_of.get(name) or self._learn(name) for name in self.settings_cls.model_fields)
         return any(variable == other for shape in shapes for _, other, _ in shape.names)
 
     def _variable_ref(self, variable: str) -> Ref:
-        return self._ref(variable if self.case_sensitive else variable.upper())
+        return self._ref(variable if self.case_sensitive else self._spelt.get(variable.lower(), variable.upper()))
 
     def _nested_ref(self, name: str, path: tuple[str, ...]) -> Ref:
         delimiter = self.env_nested_delimiter or "__"
@@ -201,6 +241,15 @@ def _insides(info: FieldInfo, count: int) -> Sequence[Place]:
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
     paths = [tuple(choice.path[1:]) if isinstance(choice, AliasPath) else () for choice in choices]
     return [*paths, *[()] * count][:count]
+
+
+def _as_it_was(text: str) -> str | bytes:
+    """A variable's text; its bytes, where it is not UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text)
+    return text
 
 
 def _is_bare(annotation: object) -> bool:

@@ -320,10 +320,10 @@ def test_a_lease_is_not_served_past_its_end_in_an_outage() -> None:
     assert world.value() is Outcome.UNAVAILABLE
 
 
-def look_up(world: World, *keys: str) -> list[object]:
+def look_up(world: World, *keys: str, policy: CachePolicy = POLICY) -> list[object]:
     """Several keys of one secret, as one load asks for them."""
     questions = [Question((key,), [Step(Ref("memory", "a", {}, key), (key,))]) for key in keys]
-    resolve(questions, Access(own={"memory": world.store}, policy=POLICY, cache=world.cache), Deadline(10, world.clock))
+    resolve(questions, Access(own={"memory": world.store}, policy=policy, cache=world.cache), Deadline(10, world.clock))
     return [question.answer.value if question.answer else None for question in questions]
 
 
@@ -339,3 +339,17 @@ def test_fields_of_one_secret_change_together_or_not_at_all(broken: str) -> None
     world.clock.sleep(300)
     world.say(SecretValue('{"user": "u3", "password": "p3"}'))
     assert look_up(world, "user", "password") == ["u3", "p3"]
+
+
+@pytest.mark.parametrize(("broken", "seconds"), [("plain", POLICY.max_stale), ("{}", 30)])
+def test_a_new_secret_that_is_no_use_stays_so_however_often_it_is_read(broken: str, seconds: float) -> None:
+    """The last good value is kept up to `max_stale`; for one `negative_ttl` where all that is wrong is an absent key."""
+    world, policy = World(), CachePolicy(ttl=10, jitter=0)
+    world.say(SecretValue('{"user": "u1"}'))
+    assert look_up(world, "user", policy=policy) == ["u1"]
+    world.say(SecretValue(broken))
+    for _ in range(3):
+        world.clock.sleep(10)
+        assert look_up(world, "user", policy=policy) == ["u1"]
+    world.clock.sleep(seconds - 20)
+    assert look_up(world, "user", policy=policy) == [None]

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 
 import pytest
 
+from secretsource import forks
+from secretsource.testing.processes import Child
 from tests.servers.awsfront import AwsFront
 from tests.servers.azurecloud import AzureCloud
 from tests.servers.gcpsm import PROJECT, SecretManager
@@ -84,3 +89,41 @@ def test_vault(openbao: OpenBao, moment: int) -> None:
         openbao.call("POST", f"secret/data/forked/{name}", {"data": {"value": name}})
     refs = ("vault://secret/forked/first#value", "vault://secret/forked/second#value")
     assert _forked(*refs, moment, **openbao.environ) == "second"
+
+
+@contextmanager
+def _under_way(work: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """While inside, another thread is inside that work."""
+    inside, over = threading.Event(), threading.Event()
+
+    def run() -> None:
+        with work():
+            inside.set()
+            over.wait(60)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    inside.wait(60)
+    yield
+    over.set()
+    thread.join()
+
+
+def _seconds_of_a_fork() -> float:
+    start = time.monotonic()
+    child = Child(str)
+    seconds = time.monotonic() - start
+    child.result(20)
+    return seconds
+
+
+def test_what_was_given_up_keeps_no_fork_waiting() -> None:
+    """A store that hangs, once the load that asked it has ended."""
+    with _under_way(lambda: forks.first_use(object(), 0.05)):
+        assert _seconds_of_a_fork() < forks.PATIENCE / 2
+
+
+def test_who_forks_does_not_wait_for_himself() -> None:
+    """Such as a driver that starts a process."""
+    with forks.holding_forks():
+        assert _seconds_of_a_fork() < forks.PATIENCE / 2

@@ -154,7 +154,7 @@ class Access:
 
         def load(keys: Sequence[Key]) -> Mapping[Key, Entry | Failure]:
             backend = self.backend(keys[0].document.scheme)
-            with first_use(backend):
+            with first_use(backend, deadline.remaining()):
                 results = ask(backend, [key.document for key in keys], inner)
             return {key: results[key.document] for key in keys}
 

@@ -6,9 +6,11 @@ module that was being imported, or of a login in the making. So a fork waits a l
 
 from __future__ import annotations
 
-import logging  # noqa: F401 - its own lock for forks is taken after our wait only if it was registered before
+import concurrent.futures.thread  # noqa: F401 - see below
+import logging  # noqa: F401 - these two have locks that a fork takes: after our wait, as they are registered before us
 import os
 import threading
+import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PATIENCE: Final = 5.0
-"""Seconds that a fork waits at most. Then it goes on, come what may."""
+"""Seconds after which nothing keeps a fork waiting any more."""
 
 
 class _Gate:
@@ -24,38 +26,47 @@ class _Gate:
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._works = self._turns = self._forks = 0
+        self._forks = 0
+        self._works: dict[object, tuple[int, float]] = {}  # whose thread's, and until when it counts
+        self._turns: dict[object, tuple[int, float]] = {}
 
     @contextmanager
-    def work(self) -> Iterator[None]:
+    def work(self, seconds: float = PATIENCE) -> Iterator[None]:
         """What happens a few times in a process. It never waits: a fork may be waiting for what it is part of."""
-        with self._changed:
-            self._works += 1
-        try:
+        with self._noted(self._works, seconds):
             yield
-        finally:
-            with self._changed:
-                self._works -= 1
-                self._changed.notify_all()
 
     @contextmanager
     def turn(self) -> Iterator[None]:
         """What happens all the time. It waits for a fork that waits, so that the fork gets its turn."""
         with self._changed:
             self._changed.wait_for(lambda: not self._forks or self._works)
-            self._turns += 1
+        with self._noted(self._turns, PATIENCE):
+            yield
+
+    @contextmanager
+    def _noted(self, table: dict[object, tuple[int, float]], seconds: float) -> Iterator[None]:
+        token = object()
+        with self._changed:
+            table[token] = threading.get_ident(), time.monotonic() + min(seconds, PATIENCE)
         try:
             yield
         finally:
             with self._changed:
-                self._turns -= 1
+                del table[token]
                 self._changed.notify_all()
 
     def shut(self) -> None:
         """Wait until a fork may be made, and let nothing begin from then on."""
         self._changed.acquire()
         self._forks += 1
-        self._changed.wait_for(lambda: not self._works and not self._turns, PATIENCE)
+        while (seconds := self._seconds_to_wait()) > 0:
+            self._changed.wait(seconds)
+
+    def _seconds_to_wait(self) -> float:
+        me, now = threading.get_ident(), time.monotonic()
+        under_way = (*self._works.values(), *self._turns.values())
+        return max((end - now for thread, end in under_way if thread != me), default=0.0)
 
     def open(self) -> None:
         """The fork has been made."""
@@ -99,11 +110,16 @@ def taking_turns_with_forks() -> Iterator[None]:
 
 
 @contextmanager
-def first_use(thing: object) -> Iterator[None]:
-    """While a thing is used for the first time, which imports its SDK and logs in, a fork waits."""
+def first_use(thing: object, seconds: float) -> Iterator[None]:
+    """While a thing is used for the first time, which imports its SDK and logs in, a fork waits.
+
+    Args:
+        thing: What is used.
+        seconds: After so many it has been given up, and counts no more.
+    """
     if id(thing) in _used:
         yield
         return
-    with _gate.work():
+    with _gate.work(seconds):
         yield
     _used.add(id(thing))

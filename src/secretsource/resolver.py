@@ -154,7 +154,7 @@ def _usable(reply: Reply, together: Sequence[Question], access: Access) -> Reply
     grace = policy.negative_ttl if fault.outcome is Outcome.MISSING else policy.max_stale
     before = entry.previous
     worked = all(_fault(question, before) is None for question in together)
-    if not worked or entry.age(clock) >= grace or before.age(clock) >= before.usable_for(policy):
+    if not worked or entry.seen_for(clock) >= grace or before.age(clock) >= before.usable_for(policy):
         return reply
     return Reply(before, reply.milliseconds, reply.cached, fault)
 

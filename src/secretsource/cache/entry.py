@@ -63,12 +63,18 @@ class Entry:
     inherited: bool = False
     """A parent process read it, and it is the parent's to give its lease back."""
     previous: Entry | None = None
-    """The value before this one, until this one has proved usable."""
+    """The last value that proved usable, until this one has."""
+    since: float | None = None
+    """When this very value was first read (monotonic), if that was before."""
     _document: Any = None
 
     def age(self, clock: Clock) -> float:
         """Seconds since it was fetched, by the clock that says more: one of them may have been set or suspended."""
         return max(clock.monotonic() - self.monotonic, clock.time() - self.wall, 0.0)
+
+    def seen_for(self, clock: Clock) -> float:
+        """Seconds since this very value was first read."""
+        return self.age(clock) if self.since is None else clock.monotonic() - self.since
 
     @property
     def lease(self) -> Lease | None:

@@ -125,7 +125,9 @@ class Slot:
         if result.goes_back_from(old):
             old.monotonic, old.wall = result.monotonic, result.wall
             return
-        changed = old.value is not None and result.value is not None and old.value != result.value
-        result.previous = old if changed else None
+        if old.value is not None and result.value is not None and old.value != result.value:
+            result.previous = old.previous or old
+        else:
+            result.previous, result.since = old.previous, old.monotonic if old.since is None else old.since
         old.previous = None
         self.entry = result

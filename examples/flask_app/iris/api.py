@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from flask import Blueprint, g, request
 from flask.typing import ResponseReturnValue
 from pydantic import ValidationError
+from werkzeug.exceptions import BadRequest
 
 from iris import model
 from iris.logs import audit
@@ -16,10 +17,17 @@ blueprint = Blueprint("api", __name__, url_prefix="/api")
 @blueprint.post("/predict")
 @token_required(role="viewer")
 def predict() -> ResponseReturnValue:
-    flower = model.Flower.model_validate(request.get_json())
+    flower = model.Flower.model_validate(_json())
     prediction = model.current().predict(flower)
     audit("prediction")
     return prediction._asdict()
+
+
+def _json() -> object:
+    try:
+        return request.get_json()
+    except RecursionError:  # Flask answers 400 to all other JSON that cannot be read, and 500 to this
+        raise BadRequest("The JSON is nested too deeply.") from None
 
 
 @blueprint.get("/whoami")

@@ -92,7 +92,7 @@ def remove(name: str) -> None:
 
 @api_tokens.command("add")
 @click.argument("name")
-@click.option("--days", default=90, show_default=True, help="How long it is good.")
+@click.option("--days", type=click.IntRange(1, 366), default=90, show_default=True, help="How long it is good.")
 def add_token(name: str, days: int) -> None:
     """Make a token for a user, and print it, this once."""
     token, text = tokens.issue(_user(name), days)

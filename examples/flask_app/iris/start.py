@@ -6,11 +6,13 @@ import os
 import re
 import secrets
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from sqlalchemy import select
 from werkzeug.serving import make_server
 
+from iris import model_file
 from iris.app import create_app
 from iris.commands import add_user
 from iris.database import User, create_tables, session
@@ -30,6 +32,16 @@ def _with_key(name: re.Match[str]) -> str:
     return name[0] + base64.b64encode(os.urandom(KEY_BYTES)).decode()
 
 
+def train_if_needed(settings: IrisSettings) -> None:
+    """Train where there is no model; and where its key is gone with an old .env, so that nobody can read it."""
+    if settings.model_file.exists():
+        with suppress(model_file.UnknownKeyError):
+            model_file.read(settings.model_file, settings.model_keys)
+            return
+    train(settings)
+    print(f"Trained the model, and wrote it encrypted to {settings.model_file}.")
+
+
 def add_first_admin() -> None:
     if session.scalar(select(User)) is None:
         password = secrets.token_urlsafe(12)
@@ -46,10 +58,7 @@ def main() -> None:
         sys.exit("This is for development. In production: gunicorn -c deploy/gunicorn.conf.py wsgi:app")
     if not Path(".env").exists():
         write_dotenv()
-    settings = IrisSettings.load()
-    if not settings.model_file.exists():
-        train(settings)
-        print(f"Trained the model, and wrote it encrypted to {settings.model_file}.")
+    train_if_needed(IrisSettings.load())
     app = create_app()
     with app.app_context():
         create_tables()

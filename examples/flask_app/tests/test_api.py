@@ -105,6 +105,17 @@ def test_bad_input_is_told_by_its_field(
     assert told in answer.get_json()["fields"][field]
 
 
+@pytest.mark.parametrize("sent", ["[" * 8000, '{"a":' * 2500], ids=["lists", "objects"])
+def test_what_is_nested_too_deeply_is_bad_input(
+    browser: FlaskClient, bearer: Bearer, caplog: pytest.LogCaptureFixture, sent: str
+) -> None:
+    """As every other JSON that cannot be read: no failure of ours, and no traceback in the log."""
+    answer = browser.post("/api/predict", data=sent, content_type="application/json", headers=bearer("viewer"))
+    assert answer.status_code == HTTPStatus.BAD_REQUEST
+    assert list(answer.get_json()) == ["error"]
+    assert not [record for record in caplog.records if record.exc_info]
+
+
 @pytest.mark.parametrize(
     ("path", "options", "status"),
     [

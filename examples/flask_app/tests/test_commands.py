@@ -34,6 +34,8 @@ def test_a_user_is_added_with_a_password_that_is_typed(app: Flask, browser: Flas
         (["users", "add", "ada", "--role", "king"], "'king' is not one of"),
         (["users", "remove", "ada"], "there is no user ada"),
         (["tokens", "add", "ada"], "there is no user ada"),
+        (["tokens", "add", "admin", "--days", "0"], "0 is not in the range 1<=x<=366"),
+        (["tokens", "add", "admin", "--days", "99999999"], "99999999 is not in the range 1<=x<=366"),
         (["tokens", "revoke", "0"], "there is no token 0"),
     ],
 )
@@ -43,6 +45,8 @@ def test_what_cannot_be_done_is_told(app: Flask, arguments: list[str], told: str
     assert status > 0
     assert told in output
     assert names(app) == {"viewer", "admin"}
+    with app.app_context():
+        assert session.query(Token).count() == 0
 
 
 def test_another_password_ends_all_sessions(app: Flask, admin: FlaskClient) -> None:

@@ -13,6 +13,9 @@ from urllib.parse import urlencode
 from urllib.request import HTTPCookieProcessor, build_opener
 
 import pytest
+from iris.model_file import ModelFileError
+from iris.settings import IrisSettings
+from iris.start import train_if_needed, write_dotenv
 
 APP = Path(__file__).parents[1]
 
@@ -56,6 +59,32 @@ def test_one_command_makes_all_that_is_needed_once(tmp_path: Path) -> None:
     assert found[1] not in (tmp_path / "log").read_text()
     with started(tmp_path) as (_, said):
         assert said.splitlines()[0].startswith("Iris is on")
+
+
+def values(folder: Path) -> set[str]:
+    return set(re.findall(r"^IRIS_\w+=(\S{44})$", (folder / ".env").read_text(), re.MULTILINE))
+
+
+def test_after_a_leak_another_dotenv_is_made(tmp_path: Path) -> None:
+    """With none of the old keys. No key here opens the old model: it is trained anew, and the rest is left alone."""
+    shutil.copy(APP / ".env.example", tmp_path)
+    with started(tmp_path):
+        leaked = values(tmp_path)
+    (tmp_path / ".env").unlink()
+    with started(tmp_path) as (_, said):
+        assert [line.split()[0] for line in said.splitlines()] == ["Wrote", "Trained", "Iris"]
+    assert leaked
+    assert not leaked & values(tmp_path)
+
+
+def test_only_a_model_of_another_key_is_replaced(tmp_path: Path) -> None:
+    """What is no model of ours may be anything: nothing is written over it."""
+    shutil.copy(APP / ".env.example", tmp_path)
+    write_dotenv()
+    (tmp_path / "iris.model").write_bytes(b"something else")
+    with pytest.raises(ModelFileError, match="not a file of ours"):
+        train_if_needed(IrisSettings.load())
+    assert (tmp_path / "iris.model").read_bytes() == b"something else"
 
 
 def test_it_is_for_development_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +13,17 @@ import pytest
 from pydantic import SecretStr
 
 import secretsource as library
-from secretsource import From, Live, Outcome, ResolutionError, SecretNotFound, Settings, SettingsConfigDict
+from secretsource import (
+    AccessDenied,
+    ConfigurationError,
+    From,
+    Live,
+    Outcome,
+    ResolutionError,
+    SecretNotFound,
+    Settings,
+    SettingsConfigDict,
+)
 from secretsource.testing import Stores, override
 
 
@@ -81,6 +92,107 @@ def test_a_rotation_can_be_tried(secretsource: Stores) -> None:
         assert Shop().key.get_secret_value() == "two"
         secretsource.clock.advance(300)
         assert Shop().key.get_secret_value() == "three"
+
+
+PASSWORD = "aws-sm://prod/db#pw"
+PREVIOUS = "aws-sm://prod/db?stage=AWSPREVIOUS#pw"
+FAR = 10 * 86_400  # seconds, by which a test's clock runs ahead
+
+
+def test_options_tell_secrets_apart() -> None:
+    """Stages, versions and regions are values of their own, in whichever order they are given."""
+    values = {PREVIOUS: "old", PASSWORD: "new", "azure-kv://v/s": "second", "azure-kv://v/s?version=1": "first"}
+    for given in (values, dict(reversed(values.items()))):
+        with override(given):
+            assert {ref: library.get(ref) for ref in values} == values
+
+
+def test_a_ref_whose_options_were_given_nothing_finds_what_was_given_without() -> None:
+    """An app's own `?region=` needs no mention in a test; what the core does itself is no option of the secret."""
+    with override({PASSWORD: "plain", "vault://kv/x?ttl=5#k": "kept"}):
+        assert library.get("aws-sm://prod/db?region=eu-west-1#pw") == "plain"
+        assert library.get("aws-sm://prod/db?ttl=60#pw") == "plain"
+        assert library.get("vault://kv/x#k") == "kept"
+    with override({PREVIOUS: "old"}), pytest.raises(SecretNotFound):
+        library.get(PASSWORD)
+
+
+def test_rotations_and_failures_are_for_the_options_that_they_name(secretsource: Stores) -> None:
+    """The secret without them stays as it is, and a key that is put in joins what was found there so far."""
+    secretsource.set("aws-sm://prod/db", {"pw": "new", "user": "u"})
+    secretsource.fail(PREVIOUS, Outcome.DENIED)
+    assert library.get(PASSWORD) == "new"
+    with pytest.raises(AccessDenied):
+        library.get(PREVIOUS)
+    secretsource.rotate(PREVIOUS, "old")
+    assert (library.get(PASSWORD), library.get(PREVIOUS)) == ("new", "old")
+    assert library.get("aws-sm://prod/db?stage=AWSPREVIOUS#user") == "u"
+    secretsource.fail(PASSWORD, Outcome.DENIED)
+    library.clear_cache()
+    assert library.get(PREVIOUS) == "old"
+
+
+def test_a_first_value_for_options_is_newer_than_what_was_found_without(secretsource: Stores) -> None:
+    """Else the cache would take it for a replica's that lags behind."""
+    other = "aws-sm://prod/db?region=eu-west-1#pw"
+    for value in ("one", "two"):
+        secretsource.set(PASSWORD, value)
+    assert library.get(other) == "two"
+    secretsource.set(other, "three")
+    secretsource.clock.advance(301)
+    assert library.get(other) == "three"
+
+
+def test_a_scheme_that_stays_real_is_refused(secretsource: Stores) -> None:
+    """It would be set to no avail; the message says what to do."""
+    for refused in (
+        lambda: secretsource.set("env://SHOP_KEY", "x"),
+        lambda: secretsource.rotate("ENV://SHOP_KEY", "x"),
+        lambda: secretsource.fail("env://SHOP_KEY", Outcome.DENIED),
+        lambda: override({"env://SHOP_KEY": "x"}).__enter__(),
+    ):
+        with pytest.raises(ConfigurationError, match=r"env://.*monkeypatch\.setenv"):
+            refused()
+
+
+@pytest.mark.parametrize("text", ['{"k": "j", "n": 1.50}', b'{"k": "j", "n": 1.50}'])
+def test_a_key_is_put_beside_those_of_a_json_text(secretsource: Stores, text: str | bytes) -> None:
+    """As beside those of a dict; what is no object has none."""
+    secretsource.set("vault://kv/raw", text)
+    secretsource.set("vault://kv/raw#q", "w")
+    assert [library.get(f"vault://kv/raw#{key}") for key in "kqn"] == ["j", "w", "1.50"]
+    for other in ("text", "[1]", b"\xff"):
+        secretsource.set("vault://kv/other", other)
+        secretsource.rotate("vault://kv/other#q", "w")
+        assert library.get("vault://kv/other#q") == "w"
+
+
+def test_only_an_outcome_that_fails_is_a_failure(secretsource: Stores) -> None:
+    """Another would be taken for one that it is not."""
+    secretsource.set("vault://kv/shop#key", "good")
+    with pytest.raises(TypeError, match=r"Outcome\.DENIED"):
+        secretsource.fail("vault://kv/shop", "DENIED")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="FOUND is no failure"):
+        secretsource.fail("vault://kv/shop", Outcome.FOUND)
+    assert library.get("vault://kv/shop#key") == "good"
+    for outcome in set(Outcome) - {Outcome.FOUND}:
+        secretsource.fail("vault://kv/shop", outcome)
+
+
+def test_a_live_follows_on_after_a_clock_that_ran_ahead() -> None:
+    """In the next test, in one inside, and with the real clock; its health is of the present again, too."""
+    with override({"vault://kv/shop#key": "one"}) as stores, Live(Shop) as live:
+        stores.clock.advance(FAR)
+        stores.rotate("vault://kv/shop#key", "two")
+        with override({"vault://kv/shop#key": "three"}) as inner:
+            inner.rotate("vault://kv/shop#key", "four")
+            assert live.current.key.get_secret_value() == "four"
+            last = live.health().last_success
+            assert last is not None
+            assert last <= datetime.now(UTC)
+            inner.clock.advance(FAR)
+            inner.rotate("vault://kv/shop#key", "five")
+            assert live.current.key.get_secret_value() == "five"
 
 
 def test_the_fixture_comes_with_the_package(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ class _Flight(Generic[T]):
 
     def __init__(self, *, force: bool) -> None:
         self.force = force
+        self.thread = threading.get_ident()
         self.landed = threading.Event()
         self.result: T | None = None
         self.error: BaseException | None = None
@@ -50,7 +51,7 @@ class Flights(Generic[T]):
                 flight = self._current = _Flight(force=force)
         if mine:
             self._fly(flight, call)
-        else:
+        elif flight.thread != threading.get_ident():  # else a signal's handler asks, in the midst of one's own
             flight.landed.wait()
         if flight.error is not None and mine:
             raise flight.error

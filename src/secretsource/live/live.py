@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 from contextlib import suppress
@@ -65,6 +66,7 @@ class Live(Generic[S]):
         self._closed = False
         self.revision = 0
         self._stand_ins = 0
+        self._loads = itertools.count(1)
         self._allowance = Allowance()
         self._not_before = 0.0
         self.after_fork()
@@ -161,7 +163,7 @@ class Live(Generic[S]):
         before = self._state
         after = self._load(renew, before)
         with self._swapping:
-            if after.started < self._state.started:
+            if after.number < self._state.number:
                 return None  # another refresh that began later has arrived earlier
             if self._closed:
                 self._give_back(after)
@@ -182,7 +184,7 @@ class Live(Generic[S]):
         renewal = Renewal(
             renew, {} if before is None else before.answers, stage, before is None or before.fatal is None
         )
-        started, wall = CACHE.clock.monotonic(), CACHE.clock.time()
+        number, started, wall = next(self._loads), CACHE.clock.monotonic(), CACHE.clock.time()
         token = current_renewal.set(renewal)
         snapshot, problem = None, None
         try:
@@ -193,12 +195,14 @@ class Live(Generic[S]):
             current_renewal.reset(token)
         if problem is not None and (before is None or before.snapshot is None):
             raise problem
-        return State.after(renewal, snapshot, problem, before, started=started, wall=wall, policy=self._policy)
+        return State.after(
+            renewal, snapshot, problem, before, number=number, started=started, wall=wall, policy=self._policy
+        )
 
     @property
     def due(self) -> float | None:
         """When it wants to be refreshed, by the monotonic clock. For the refresher."""
-        due = None if self._refreshing else self._state.due
+        due = None if self._refreshing else self._state.due_by(CACHE.clock, self._policy)
         return None if due is None else max(due, self._not_before)
 
     def claim(self) -> None:

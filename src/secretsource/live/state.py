@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _AT_LEAST: Final = 0.05  # seconds between two refreshes
 _AFTER_A_PROBLEM: Final = 1.0  # the same after one that failed, whatever the reason
+_ROUNDING: Final = 1.0  # more than sums of times can be off
 
 S = TypeVar("S", bound=Settings)
 Path = tuple[str, ...]
@@ -41,7 +42,7 @@ class State(Generic[S]):
         fatal: The problems because of which the snapshot may not be served any more.
         error: What went wrong, in words.
         success: When the last refresh without a problem began, by the wall clock.
-        started: When the refresh that made this began, by the monotonic clock.
+        number: Which load made this, in the order in which they began. A test may turn the clock back, but not this.
         due: When the next one has to, by the monotonic clock.
         due_wall: The same by the wall clock.
         access: How the stores were reached.
@@ -55,7 +56,7 @@ class State(Generic[S]):
     fatal: Sequence[Problem] | None = None
     error: str | None = None
     success: float | None = None
-    started: float = 0.0
+    number: int = 0
     due: float | None = None
     due_wall: float | None = None
     access: Access | None = None
@@ -68,6 +69,7 @@ class State(Generic[S]):
         problem: Exception | None,
         before: State[S] | None,
         *,
+        number: int,
         started: float,
         wall: float,
         policy: CachePolicy,
@@ -92,11 +94,20 @@ class State(Generic[S]):
             fatal=tuple(problem.problems) if isinstance(problem, ResolutionError) else None,
             error=None if well else _words(problem, renewal.stale),
             success=wall if well else (before.success if before is not None else None),
-            started=started,
+            number=number,
             due=None if seconds is None else started + seconds,
             due_wall=None if seconds is None else wall + seconds,
             access=access,
         )
+
+    def due_by(self, clock: Clock, policy: CachePolicy) -> float | None:
+        """When the next refresh is due; at once, where that is further off than any refresh is ever put.
+
+        Then the clock was turned back since: it was a test's, and ran ahead.
+        """
+        if self.due is None or self.due - clock.monotonic() <= max(policy.ttl, _AFTER_A_PROBLEM) + _ROUNDING:
+            return self.due
+        return 0.0
 
     def fatal_error(self) -> ResolutionError:
         """The error of a snapshot that may not be served; made anew, as each raise adds to its traceback."""

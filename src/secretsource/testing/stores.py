@@ -9,6 +9,7 @@ from secretsource.access import CACHE
 from secretsource.backend import Advice, Backend, Outcome, SecretValue
 from secretsource.clock import Clock
 from secretsource.document import dump_json, parse_json
+from secretsource.errors import ConfigurationError, InvalidSecret
 from secretsource.live.refresher import REFRESHER
 from secretsource.lookup import clear_cache
 from secretsource.ref import Ref
@@ -68,25 +69,29 @@ class Stores:
     def __init__(self) -> None:
         self.clock = TestClock()
         self.calls: list[str] = []
-        self._contents: dict[tuple[str, str], tuple[object, int]] = {}
-        self._failures: dict[tuple[str, str], Outcome] = {}
+        self._contents: dict[Ref, tuple[object, int]] = {}
+        self._failures: dict[Ref, Outcome] = {}
         self._backends: dict[str, _FakeBackend] = {}
 
     def set(self, ref: str, value: Any) -> None:
         """Put a value where a ref points; with a `#key`, beside the other keys of that secret.
 
         Args:
-            ref: Such as `vault://kv/shop#password`.
+            ref: Such as `vault://kv/shop#password`. With options, the value is for refs with the same options alone.
             value: Text or bytes; anything else is put in as JSON.
+
+        Raises:
+            ConfigurationError: Nothing stands in for the ref's scheme.
         """
-        place, key = _place(ref)
-        held, version = self._contents.get(place, (None, 0))
+        parsed = _parse(ref)
+        document, key = parsed.document, parsed.key
+        held, version = self._contents.get(document, self._contents.get(_plain(document), (None, 0)))
         if key is not None:
-            held = {**(held if isinstance(held, dict) else {}), key: value}
+            held = {**_keys(held), key: value}
         else:
             held = value if isinstance(value, str | bytes | dict) else dump_json(value)
-        self._contents[place] = held, version + 1
-        self._failures.pop(place, None)
+        self._contents[document] = held, version + 1
+        self._failures.pop(document, None)
 
     def rotate(self, ref: str, value: Any) -> None:
         """Put a new version, and have it noticed: the next load finds it, and every Live object has followed.
@@ -98,8 +103,20 @@ class Stores:
         REFRESHER.refresh_all()
 
     def fail(self, ref: str, outcome: Outcome) -> None:
-        """Answer so from now on for the secret that a ref is in, until it is set again."""
-        self._failures[_place(ref)[0]] = outcome
+        """Answer so from now on for the secret that a ref is in, until it is set again.
+
+        Raises:
+            ConfigurationError: Nothing stands in for the ref's scheme.
+            TypeError: What it is told is no `Outcome`.
+            ValueError: It is FOUND, which is no failure.
+        """
+        if not isinstance(outcome, Outcome):
+            msg = f"fail() takes an Outcome, such as Outcome.DENIED, not a {type(outcome).__name__}"
+            raise TypeError(msg)
+        if outcome is Outcome.FOUND:
+            msg = "FOUND is no failure; set() the secret again to end one"
+            raise ValueError(msg)
+        self._failures[_parse(ref).document] = outcome
 
     def backend(self, scheme: str) -> Backend | None:
         """What stands in for a scheme, or None for one that stays real."""
@@ -108,15 +125,16 @@ class Stores:
         return self._backends.setdefault(scheme, _FakeBackend(scheme, self))
 
     def answer(self, ref: Ref) -> SecretValue | Exception | None:
-        """What the store says of a whole secret."""
-        place = ref.scheme, ref.location
+        """What the store says of a whole secret: what its options were given, or else what it was given without."""
         self.calls.append(str(ref))
-        if place in self._failures:
-            return ToldToFail(self._failures[place])
-        if place not in self._contents:
-            return None
-        held, version = self._contents[place]
-        return SecretValue(parse_json(dump_json(held)) if isinstance(held, dict) else held, version=str(version))  # type: ignore[arg-type]
+        for document in (ref, _plain(ref)):
+            if document in self._failures:
+                return ToldToFail(self._failures[document])
+            if document in self._contents:
+                held, version = self._contents[document]
+                raw = parse_json(dump_json(held)) if isinstance(held, dict) else held
+                return SecretValue(raw, version=str(version))  # type: ignore[arg-type]
+        return None
 
     def __repr__(self) -> str:
         return f"<Stores with {len(self._contents)} secrets>"
@@ -144,9 +162,27 @@ class _FakeBackend(Backend):
         return Advice("the test says so")
 
 
-def _place(text: str) -> tuple[tuple[str, str], str | None]:
+def _parse(text: str) -> Ref:
     ref = Ref.parse(text, schemes=[text.partition("://")[0]])
-    return (ref.scheme, ref.location), ref.key
+    if ref.scheme in REAL:
+        msg = f"nothing stands in for {ref.scheme}://: variables stay what they are; use pytest's monkeypatch.setenv"
+        raise ConfigurationError(msg)
+    return ref
+
+
+def _plain(document: Ref) -> Ref:
+    """The same place without options, which also speaks for refs with options that were given nothing themselves."""
+    return Ref(document.scheme, document.location)
+
+
+def _keys(held: object) -> dict[str, Any]:
+    """The keys of a secret, also where it was put in as the text of a JSON object."""
+    if isinstance(held, str | bytes):
+        try:
+            held = parse_json(held)
+        except InvalidSecret:
+            held = None
+    return held if isinstance(held, dict) else {}
 
 
 @contextmanager

@@ -63,9 +63,8 @@ class Live(Generic[S]):
         self._state: State[S] = State()
         self._fast: S | None = None
         self._before: tuple[S, float] | None = None
-        self._closed = False
+        self._closed, self._stand_ins = False, 0
         self.revision = 0
-        self._stand_ins = 0
         self._loads = itertools.count(1)
         self._allowance = Allowance()
         self._not_before = 0.0
@@ -85,12 +84,13 @@ class Live(Generic[S]):
             if self._state.snapshot is None and not self._closed:
                 self._state = self._load("expired")
                 self._set_fast()
-        REFRESHER.add(self)
+        if not self._closed:
+            REFRESHER.add(self)
 
     def _set_fast(self) -> None:
         """What most reads get at once: the snapshot, unless there is anything to think about first."""
-        usable = self._state.fatal is None and not self._state.leased and not self._stand_ins
-        self._fast = self._state.snapshot if usable else None
+        careful = self._stand_ins or self._refreshing or self._state.leased or self._state.fatal is not None
+        self._fast = None if careful else self._state.snapshot
 
     @property
     def current(self) -> S:
@@ -112,7 +112,7 @@ class Live(Generic[S]):
         state = self._state
         if state.fatal is not None:
             raise state.fatal_error()
-        if (over := state.lease_over(CACHE.clock)) is not None:
+        if (over := state.over(CACHE.clock)) is not None:
             raise over
         if state.snapshot is None:
             msg = "this Live is closed"
@@ -140,6 +140,8 @@ class Live(Generic[S]):
         Raises:
             ResolutionError: A value may no longer be served.
         """
+        if self._state.snapshot is None:
+            self._start()
         change, mine = self._share(force=force)
         if mine:
             self._callbacks.tell()  # when nobody waits for the refresh any more
@@ -181,9 +183,8 @@ class Live(Generic[S]):
 
     def _load(self, renew: Renew, before: State[S] | None = None, stage: str | None = None) -> State[S]:
         """Make a new state. The first one raises what goes wrong; a later one keeps what the earlier one has."""
-        renewal = Renewal(
-            renew, {} if before is None else before.answers, stage, before is None or before.fatal is None
-        )
+        answers, served = ({}, True) if before is None else (before.answers, before.fatal is None)
+        renewal = Renewal(renew, answers, stage, served)
         number, started, wall = next(self._loads), CACHE.clock.monotonic(), CACHE.clock.time()
         token = current_renewal.set(renewal)
         snapshot, problem = None, None
@@ -207,7 +208,7 @@ class Live(Generic[S]):
 
     def claim(self) -> None:
         """It is about to be refreshed, and not due meanwhile. For the refresher."""
-        self._refreshing = True
+        self._refreshing, self._fast = True, None  # should it take too long, a read has to see that
 
     def refresh_due(self) -> None:
         """Refresh what is due, and have the next time noted. For the refresher, after `claim`."""
@@ -217,9 +218,11 @@ class Live(Generic[S]):
             _log.exception("a refresh failed")
             self._not_before = CACHE.clock.monotonic() + _AFTER_A_MISHAP
         finally:
-            self._refreshing = False
+            with self._swapping:
+                self._refreshing = False
+                self._set_fast()
             REFRESHER.wake()
-        self._callbacks.tell()  # a callback that blocks does not keep the next refresh from being made
+        self._callbacks.tell()  # one that blocks does not keep the next refresh from being made
 
     def refresh_now(self) -> None:
         """Refresh everything; what goes wrong is in `health()`. For tests."""
@@ -278,8 +281,7 @@ class Live(Generic[S]):
     @property
     def secrets(self) -> Collection[Key]:
         """The secrets that it reads. For the refresher."""
-        access = self._state.access
-        return () if access is None else access.wanted.keys()
+        return () if self._state.access is None else self._state.access.wanted.keys()
 
     def __enter__(self) -> Self:
         return self

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final, Generic, Self, TypeVar
 
 from pydantic import ValidationError
 
+from secretsource.access import ttl_of
 from secretsource.errors import Outcome, Problem, ResolutionError, SecretSourceError
 from secretsource.live.report import Change, Health
 from secretsource.settings import Settings
@@ -38,6 +40,8 @@ class State(Generic[S]):
         answers: What they were made of, by path.
         leased: Those of them that came with a lease.
         lease_entries: The cache's entries that those came from, each once.
+        kept_for: How old each of the others may get, in seconds.
+        ends: When the first of those gets too old, by the monotonic and by the wall clock.
         stale: Why a field has kept its value, by path.
         fatal: The problems because of which the snapshot may not be served any more.
         error: What went wrong, in words.
@@ -52,6 +56,8 @@ class State(Generic[S]):
     answers: Mapping[Path, Answer] = field(default_factory=dict)
     leased: Mapping[Path, Answer] = field(default_factory=dict)
     lease_entries: Sequence[Entry] = ()
+    kept_for: Mapping[Path, float] = field(default_factory=dict)
+    ends: tuple[float, float] = (math.inf, math.inf)
     stale: Mapping[Path, Failure] = field(default_factory=dict)
     fatal: Sequence[Problem] | None = None
     error: str | None = None
@@ -90,6 +96,8 @@ class State(Generic[S]):
             lease_entries=tuple(
                 {id(answer.entry): answer.entry for answer in leased.values() if answer.entry}.values()
             ),
+            kept_for=(kept_for := _kept_for(answers, policy)),
+            ends=_ends(answers, kept_for),
             stale=renewal.stale,
             fatal=tuple(problem.problems) if isinstance(problem, ResolutionError) else None,
             error=None if well else _words(problem, renewal.stale),
@@ -114,13 +122,25 @@ class State(Generic[S]):
         name = type(self.snapshot).__name__ if self.snapshot is not None else "settings"
         return ResolutionError(self.fatal or (), title=name)
 
-    def lease_over(self, clock: Clock) -> ResolutionError | None:
-        """The error of a snapshot in which a lease has ended, or None. Every read asks, so that none comes too late."""
-        if not any(entry.lease_over(clock) for entry in self.lease_entries):
+    def over(self, clock: Clock) -> ResolutionError | None:
+        """The error of a snapshot of which a value may not be served any more, or None.
+
+        A read asks where there are leases, and while a refresh is under way: it may take longer than a value is good.
+        """
+        in_time = clock.monotonic() < self.ends[0] and clock.time() < self.ends[1]
+        if in_time and not any(entry.lease_over(clock) for entry in self.lease_entries):
             return None
-        over = [path for path, answer in self.leased.items() if answer.entry and answer.entry.lease_over(clock)]
-        problems = [_over(path, self.leased[path], self.stale.get(path)) for path in over]
+        over = {path: words for path in self.answers if (words := self._over(path, clock))}
+        problems = [_problem(path, self.answers[path], words, self.stale.get(path)) for path, words in over.items()]
         return ResolutionError(problems, title=type(self.snapshot).__name__) if problems else None
+
+    def _over(self, path: Path, clock: Clock) -> str | None:
+        """Why a value may not be served any more, or None."""
+        entry = self.answers[path].entry
+        if entry is not None and entry.lease_over(clock):
+            return "its lease is over"
+        too_old = entry is not None and path in self.kept_for and entry.age(clock) >= self.kept_for[path]
+        return "its store has not answered for too long" if too_old else None
 
     def change_from(self, before: State[S]) -> Change[S] | None:
         """What is different from a state before."""
@@ -140,7 +160,7 @@ class State(Generic[S]):
 
     def health(self, clock: Clock) -> Health:
         """How it is doing at this moment."""
-        over = self.lease_over(clock)
+        over = self.over(clock)
         ages = [answer.entry.age(clock) for answer in self.answers.values() if answer.entry is not None]
         return Health(
             ok=self.snapshot is not None and self.error is None and over is None,
@@ -170,9 +190,22 @@ def _words(problem: Exception | None, stale: Mapping[Path, Failure]) -> str:
     return "; ".join(f"{'.'.join(path)}: {why.outcome}: {why.detail}" for path, why in stale.items())
 
 
-def _over(path: Path, answer: Answer, why: Failure | None) -> Problem:
+def _kept_for(answers: Mapping[Path, Answer], policy: CachePolicy) -> dict[Path, float]:
+    """Seconds for which a value without a lease may be served, and a moment for the refresh that tells its end."""
+    plain = {path: answer.ref for path, answer in answers.items() if answer.entry and not answer.entry.lease}
+    own = {path: ttl_of(ref) for path, ref in plain.items() if ref is not None}
+    return {path: max(policy.max_stale, policy.ttl, ttl or 0.0) + _ROUNDING for path, ttl in own.items()}
+
+
+def _ends(answers: Mapping[Path, Answer], kept_for: Mapping[Path, float]) -> tuple[float, float]:
+    kept = [(entry, seconds) for path, seconds in kept_for.items() if (entry := answers[path].entry) is not None]
+    monotonic = min((entry.monotonic + seconds for entry, seconds in kept), default=math.inf)
+    return monotonic, min((entry.wall + seconds for entry, seconds in kept), default=math.inf)
+
+
+def _problem(path: Path, answer: Answer, words: str, why: Failure | None) -> Problem:
     outcome = Outcome.UNAVAILABLE if why is None else why.outcome
-    message = "its lease is over" if why is None else f"its lease is over, and no other could be had: {why.detail}"
+    message = words if why is None else f"{words}, and no other value could be had: {why.detail}"
     return Problem(".".join(path), outcome, answer.ref, message, None if why is None else why.hint)
 
 

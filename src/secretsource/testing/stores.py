@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from secretsource.clock import Deadline
 
+_PATIENCE: Final = 30.0  # seconds
 REAL: Final = frozenset({"env"})
 """The schemes that stay as they are: a test sets variables as it always does."""
 
@@ -41,13 +42,15 @@ class TestClock(Clock):
         return self._wall
 
     def sleep(self, seconds: float) -> None:
-        """Let time pass, without waiting."""
-        self.advance(seconds)
+        """Go on at once: no time passes by itself."""
 
     def advance(self, seconds: float) -> None:
-        """Let time pass, without waiting."""
+        """Let time pass, without waiting. Every `Live` that is due by then has refreshed when it returns."""
         self._monotonic += seconds
         self._wall += seconds
+        for refresh in REFRESHER.refresh_due():
+            refresh.wait(_PATIENCE)
+        REFRESHER.wake()
 
 
 class ToldToFail(Exception):

@@ -343,7 +343,7 @@ def test_fields_of_one_secret_change_together_or_not_at_all(broken: str) -> None
 
 @pytest.mark.parametrize(("broken", "seconds"), [("plain", POLICY.max_stale), ("{}", 30)])
 def test_a_new_secret_that_is_no_use_stays_so_however_often_it_is_read(broken: str, seconds: float) -> None:
-    """The last good value is kept up to `max_stale`; for one `negative_ttl` where all that is wrong is an absent key."""
+    """The last good value is kept up to `max_stale`, and for one `negative_ttl` where a key is absent."""
     world, policy = World(), CachePolicy(ttl=10, jitter=0)
     world.say(SecretValue('{"user": "u1"}'))
     assert look_up(world, "user", policy=policy) == ["u1"]

@@ -41,7 +41,7 @@ def store() -> Iterator[Hangs]:
     store.answers.set()
 
 
-def app(store: MemoryBackend, *, ttl: float, max_stale: float = 60) -> type[Settings]:
+def app(store: MemoryBackend, *, ttl: float, max_stale: float = 3_600) -> type[Settings]:
     """A class whose key is in that store."""
 
     class App(Settings):

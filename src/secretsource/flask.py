@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from secretsource.access import CACHE
 from secretsource.cli.group import Commands
-from secretsource.cli.in_flask import HELP, NAME, announce
+from secretsource.cli.in_flask import HELP, NAME, announce, checked
 from secretsource.errors import ConfigurationError, MissingExtra, SecretSourceError
 from secretsource.live import Live
 from secretsource.settings import Settings
@@ -65,7 +65,8 @@ class SecretSource(Generic[S]):
 
     Raises:
         ResolutionError, ValidationError: The settings cannot be loaded: the app does not start.
-        ConfigurationError: The app has been initialised already, or `keys` names a field that is not there.
+        ConfigurationError: The app has been initialised already, `keys` names a field that is not there, or the class
+            does not derive from `secretsource.Settings`.
     """
 
     def __init__(
@@ -92,13 +93,13 @@ class SecretSource(Generic[S]):
     ) -> None:
         """Load the settings into an app, and follow them from then on. Arguments and errors are those of the class."""
         own_class, own_keys, own_prefix, own_fallbacks = self._given
-        if (settings_cls := settings_cls or own_class) is None:
-            raise ConfigurationError("a SecretSource needs the settings class, too: init_app(app, settings_cls)")
+        settings_cls = checked(settings_cls or own_class)
         if NAME in app.extensions:
             raise ConfigurationError("this app has been initialised with a SecretSource already")
         keys, prefix = own_keys if keys is None else keys, own_prefix if prefix is None else prefix
         names = keys_of_fields(settings_cls, keys, prefix)
-        announce(settings_cls)
+        if announce(app, settings_cls):
+            return
         state = _State(app, settings_cls, names, own_fallbacks if fallbacks is None else fallbacks)
         state.start()
         app.extensions[NAME] = state
@@ -109,8 +110,7 @@ class SecretSource(Generic[S]):
     @property
     def live(self) -> Live[S]:
         """The current app's live object, for `on_change` and `retry_on`."""
-        found: Live[S] = _current_state().live
-        return found
+        return _current_state().live
 
     @property
     def current(self) -> S:
@@ -165,6 +165,7 @@ class _State(Generic[S]):
         self._values: dict[str, Any] = {}
         self._retired: list[Any] = []
         self._look_again_at = 0.0
+        self._looks = 0  # that have begun
         self.after_fork()
 
     def after_fork(self) -> None:
@@ -224,15 +225,17 @@ class _State(Generic[S]):
 
     def look_for(self, found: Callable[[], bool]) -> None:
         """Ask the stores for something newer: one thread for all, and not in an outage or soon after it was no use."""
+        before = self._looks
         with self._looking:
-            now = CACHE.clock.monotonic()
-            if found() or now < self._look_again_at or not self.live.health():
+            answered = self._looks > before  # while this thread waited, and as new as what it would get itself
+            if found() or answered or CACHE.clock.monotonic() < self._look_again_at or not self.live.health():
                 return
+            self._looks += 1
             with suppress(SecretSourceError):
                 self.live.refresh_for_retry()
             self.catch_up()  # the thread that refreshed may not have come to it
             if not found():
-                self._look_again_at = now + _BETWEEN_LOOKS
+                self._look_again_at = CACHE.clock.monotonic() + _BETWEEN_LOOKS  # a slow store is left alone, too
 
 
 class _Sessions(SecureCookieSessionInterface):
@@ -289,8 +292,7 @@ def _current_state() -> _State[Any]:
 
 
 def _state_of(app: Flask) -> _State[Any]:
-    try:
-        state: _State[Any] = app.extensions[NAME]
-    except KeyError:
-        raise ConfigurationError("this app has no settings: call init_app(app, settings_cls)") from None
+    state: _State[Any] | None = app.extensions.get(NAME)
+    if state is None:
+        raise ConfigurationError("this app has no settings: call init_app(app, settings_cls)")
     return state

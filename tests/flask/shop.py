@@ -70,3 +70,10 @@ def make_app(secrets: SecretSource[Shop] | None = None, **options: Any) -> Flask
         return render_template_string("{{ config }} {{ config.DATABASE }} {{ config.items() }}")
 
     return app
+
+
+def forged(app: Flask) -> Any:
+    """A client with a cookie that nobody has signed."""
+    client = app.test_client()
+    client.set_cookie("session", "eyJjb3VudCI6OTl9.aaaaaa.not-a-real-signature")
+    return client

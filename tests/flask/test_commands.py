@@ -75,13 +75,13 @@ def test_the_commands_are_the_apps_own(stores: Stores) -> None:
 
 
 def test_a_field_is_printed_and_nothing_else_is_asked_for(flask: Flask) -> None:
-    """No app is made for it, so a store that is down and holds other fields does no harm."""
+    """The app is made without its settings, so a store that is down and holds other fields does no harm."""
     done = flask("secrets", "get", "secret_key", SECRET_KEY=CANARY)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"{CANARY}\n", "")
 
 
 def test_check_reports_what_keeps_the_app_from_starting(flask: Flask) -> None:
-    """A line for each field and the exit status of the library's own command; the factory is not run to its error."""
+    """A line for each field and the exit status of the library's own command; the factory does not see the error."""
     done = flask("secrets", "check", SECRET_KEY=CANARY)
     assert (done.returncode, done.stdout) == (3, "")
     told = done.stderr.splitlines()
@@ -115,6 +115,109 @@ def test_an_app_at_the_top_of_a_module_is_no_different(flask: Flask, tmp_path: P
     (tmp_path / "wsgi.py").write_text("from site_ import create_app\napp = create_app()\n")
     assert flask("secrets", "get", "secret_key", app="wsgi", SECRET_KEY=CANARY).stdout == f"{CANARY}\n"
     assert flask("secrets", "get", "secret_key", app="site_:create_app()", SECRET_KEY=CANARY).stdout == f"{CANARY}\n"
+
+
+TWO = """
+from flask import Flask
+from secretsource.flask import SecretSource
+from site_ import SecretStr, Settings, SettingsConfigDict, Shop
+
+class Admin(Settings):
+    model_config = SettingsConfigDict(chain=("vault://kv/admin",))
+    token: SecretStr
+
+admin = Flask("admin")
+SecretSource(admin, Admin)
+
+def make_shop():
+    app, helper = Flask("app"), Flask("helper")
+    SecretSource(helper, Admin)
+    SecretSource(app, Shop)
+    return app
+
+def make_broken():
+    app = make_shop()
+    print(app.config["SECRET_KEY"] + "...")
+    return app
+
+app = make_shop()
+"""
+
+
+@pytest.mark.parametrize(("app", "name"), [("two", "Shop"), ("two:make_shop()", "Shop"), ("two:admin", "Admin")])
+def test_of_several_apps_it_is_the_one_that_was_named(flask: Flask, tmp_path: Path, app: str, name: str) -> None:
+    """Whichever comes first in the module, or in a factory; and no store of the others is asked."""
+    (tmp_path / "two.py").write_text(TWO)
+    assert flask("secrets", "check", app=app, SECRET_KEY=CANARY).stderr.endswith(f"in {name}\n")
+    if name == "Shop":
+        done = flask("secrets", "get", "secret_key", app=app, SECRET_KEY=CANARY)
+        assert (done.returncode, done.stdout, done.stderr) == (0, f"{CANARY}\n", "")
+
+
+def test_an_app_that_the_module_does_not_have_is_told_of(flask: Flask, tmp_path: Path) -> None:
+    """It is not taken for one of those it has."""
+    (tmp_path / "two.py").write_text(TWO)
+    done = flask("secrets", "check", app="two:nothing")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "nothing" in done.stderr
+
+
+def test_where_the_making_ends_early_it_is_the_app_that_was_made_last(flask: Flask, tmp_path: Path) -> None:
+    """It is made without its settings, so it may fail of that. Where another may be meant, a line says so."""
+    (tmp_path / "two.py").write_text(TWO)
+    done = flask("secrets", "get", "secret_key", app="two:make_broken()", SECRET_KEY=CANARY)
+    assert (done.returncode, done.stdout) == (0, f"{CANARY}\n")
+    assert done.stderr == (
+        "warning: this is about Shop, as the app could not be made whole (TypeError in two.py, line 21); "
+        "--settings names another class\n"
+    )
+    (tmp_path / "one.py").write_text("from site_ import create_app\napp = create_app()\napp.config['URL']\n")
+    done = flask("secrets", "get", "secret_key", app="one", SECRET_KEY=CANARY)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{CANARY}\n", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [("raise ImportError", ""), ("SecretSource(app, Shop)", "initialised"), ("SecretSource(Flask('x'), 1)", "derived")],
+)
+def test_a_mistake_in_the_making_is_told_of(flask: Flask, tmp_path: Path, line: str, told: str) -> None:
+    """What has nothing to do with the settings that are not there."""
+    imports = "from site_ import *\napp = create_app()"
+    (tmp_path / "one.py").write_text(f"{imports}\n{line}\n")
+    done = flask("secrets", "get", "secret_key", app="one", SECRET_KEY=CANARY)
+    assert (done.returncode, done.stdout) == ((2, "") if told else (0, f"{CANARY}\n"))
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+EARLY = """
+from flask import Flask
+from secretsource.flask import SecretSource
+from site_ import Database, SecretStr, Settings, SettingsConfigDict
+
+class Early(Settings):
+    model_config = SettingsConfigDict(env_nested_delimiter="__", chain=("env://", "dotenv://.env"))
+    secret_key: SecretStr
+    port: int
+
+def create_app():
+    settings = Early.load()
+    app = Flask("app")
+    SecretSource(app, Early)
+    return app
+"""
+
+
+def test_an_app_that_loads_its_settings_itself_is_checked_no_less(flask: Flask, tmp_path: Path) -> None:
+    """What is missing or invalid in them is told as ever, though `init_app` is never reached."""
+    (tmp_path / "early.py").write_text(EARLY)
+    (tmp_path / "module.py").write_text("from early import *\nsettings = Early()\napp = create_app()\n")
+    for app in ("early", "module"):
+        done = flask("secrets", "check", app=app, PORT="no number")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert [line.partition(" ")[0] for line in done.stderr.splitlines()] == ["secret_key:", "port:", "2"]
+        assert "no number" not in done.stderr
+        assert flask("secrets", "get", "port", app=app, PORT="80").stdout == "80\n"
 
 
 def test_a_script_that_has_made_its_app_already(flask: Flask, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ from pydantic import (
     computed_field,
     create_model,
 )
+from pydantic_settings import BaseSettings
 
 from secretsource import ConfigurationError, Outcome, ResolutionError, Settings, SettingsConfigDict
 from secretsource.flask import SecretSource
@@ -69,6 +70,47 @@ def test_a_number_is_a_plain_number_and_does_not_show(stores: Stores) -> None:
         assert "5433" not in shown
         assert "987654" not in shown
     assert isinstance(app.config, Config)
+
+
+def test_text_that_is_the_key_of_a_table_does_not_show(secretsource: Stores) -> None:
+    """A table out of a store is one value, keys and all; the names of a nested model's fields are no secret."""
+
+    class Login(BaseModel):
+        tokens: dict[str, str]
+
+    class Tables(Settings):
+        model_config = SettingsConfigDict(chain=("vault://kv/tables",))
+        tokens: dict[str, str]
+        login: Login
+
+    tokens = {CANARY: "alice"}
+    secretsource.set("vault://kv/tables", {"tokens": tokens, "login": {"tokens": tokens}})
+    app = Flask("app")
+    SecretSource(app, Tables)
+    for shown in (repr(app.config), repr(app.config["TOKENS"]), repr(app.config["LOGIN"])):
+        assert CANARY not in shown
+    assert app.config["LOGIN"]["tokens"] == tokens
+    assert repr(app.config["LOGIN"]).startswith("{'tokens'")
+
+
+def test_a_secret_table_does_not_show_whatever_its_keys_are(secretsource: Stores) -> None:
+    """Numbers, which stay plain ones; what is in a `Secret`; what was computed."""
+
+    class Tables(Settings):
+        model_config = SettingsConfigDict(chain=("vault://kv/tables",))
+        pins: dict[int, str]
+        held: Secret[dict[str, str]] = Secret({CANARY: "alice"})
+
+        @computed_field
+        def computed(self) -> dict[str, str]:
+            return {CANARY: "alice"}
+
+    secretsource.set("vault://kv/tables", {"pins": {"987654": "alice"}})
+    app = Flask("app")
+    SecretSource(app, Tables)
+    assert "987654" not in repr(app.config)
+    assert CANARY not in repr(app.config)
+    assert app.config["PINS"] == {987654: "alice"}
 
 
 def test_an_apps_own_kind_of_config_stays_what_it_is(stores: Stores) -> None:
@@ -352,6 +394,18 @@ def test_it_is_initialised_once(stores: Stores) -> None:
         SecretSource(app, Shop)
     with pytest.raises(ConfigurationError, match="settings class"):
         SecretSource(Flask("x"))
+
+
+class Plain(BaseSettings):
+    """pydantic-settings' own."""
+
+
+@pytest.mark.parametrize("given", [Plain, Plain(), Plain.model_construct, 1])
+def test_what_is_no_settings_class_is_refused(given: Any) -> None:
+    """The message says what to pass, and shows no value."""
+    with pytest.raises(ConfigurationError, match="takes a settings class, derived from Settings, not") as told:
+        SecretSource(Flask("x"), given)
+    assert told.value.__context__ is None
 
 
 def test_async_views_read_the_same_settings(stores: Stores) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import threading
-from typing import Any
 
 import pytest
 from flask import Flask
@@ -15,7 +14,7 @@ from pydantic import SecretStr
 from secretsource import Change, Outcome, Settings, SettingsConfigDict
 from secretsource.flask import SecretSource
 from secretsource.testing import Stores
-from tests.flask.shop import CANARY, SHOP, Shop, make_app, stored
+from tests.flask.shop import CANARY, SHOP, Shop, forged, make_app, stored
 
 PATIENCE = 20.0  # seconds
 
@@ -173,13 +172,6 @@ def test_a_session_under_the_old_key_is_good_at_a_worker_with_the_new_one(worker
     client = second.test_client()
     assert client.get("/count").text == "1"
     assert [count(app, client) for app in (first, second)] == ["2", "3"]
-
-
-def forged(app: Flask) -> Any:
-    """A client with a cookie that nobody has signed."""
-    client = app.test_client()
-    client.set_cookie("session", "eyJjb3VudCI6OTl9.aaaaaa.not-a-real-signature")
-    return client
 
 
 def test_a_look_that_found_something_does_not_put_off_the_next_one(

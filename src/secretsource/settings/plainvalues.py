@@ -168,8 +168,8 @@ def _plain(value: Any, place: _Place) -> _Plain:
         return _plain(value.root, place)
     if (members := _members(value, place)) is not None:
         return _table({name: _plain(getattr(value, name), below) for name, below in members.items()})
-    if isinstance(value, dict):
-        return _table({key: _plain(item, place) for key, item in value.items()})
+    if isinstance(value, dict):  # of a secret one the keys are secret, too: a field's names are not its own
+        return _table({key: _plain(item, place) for key, item in value.items()})._replace(bare=place.secret)
     if isinstance(value, list | tuple | set | frozenset):
         return _all([_plain(item, place) for item in value], type(value))
     return _simple(value, secret=place.secret)

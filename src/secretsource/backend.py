@@ -6,6 +6,7 @@ deadline, redaction and provenance are the core's, and live once.
 
 from __future__ import annotations
 
+import re
 import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
@@ -22,7 +23,17 @@ if TYPE_CHECKING:
     from secretsource.clock import Deadline
     from secretsource.ref import Ref
 
-__all__ = ["Advice", "Backend", "Lease", "Leasing", "Outcome", "SecretValue", "Upkeep", "needs_extra"]
+__all__ = [
+    "Advice",
+    "Backend",
+    "Lease",
+    "Leasing",
+    "Outcome",
+    "SecretValue",
+    "Upkeep",
+    "needs_extra",
+    "seconds_of_retry_after",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +208,31 @@ def needs_extra(what: str, extra: str) -> Iterator[None]:
         raise
     except ImportError as error:
         raise MissingExtra(what, extra) from error
+
+
+def seconds_of_retry_after(text: str, now: float) -> float | None:
+    """What a header `Retry-After` asks for, which is a number of seconds or a date. None where it is neither.
+
+    Args:
+        text: The header's value.
+        now: Seconds since the epoch. A date that has passed asks for no wait.
+
+    >>> seconds_of_retry_after("7", now=0.0)
+    7.0
+    >>> seconds_of_retry_after("Thu, 01 Jan 1970 00:01:30 GMT", now=60.0)
+    30.0
+    """
+    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text.strip()):
+        return float(text)
+    from datetime import UTC
+    from email.utils import parsedate_to_datetime  # which takes a while to import, and few need
+
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, LookupError, OverflowError):  # it is not strict about what it raises
+        return None
+    aware = date if date.tzinfo else date.replace(tzinfo=UTC)  # one of the three forms that HTTP knows names no zone
+    return max(0.0, aware.timestamp() - now)
 
 
 def _silence_what_requests_silences() -> None:

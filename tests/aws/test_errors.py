@@ -5,6 +5,8 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import botocore.exceptions
 import botocore.session
@@ -181,9 +183,13 @@ class TestAdvice:
         assert "canary" not in repr(told)
 
     def test_the_time_to_wait_is_passed_on(self, aws: AwsFront) -> None:
-        """Retry-After in seconds; what is no number is left out."""
+        """Retry-After in seconds or as a date; what is neither is left out."""
         times = []
-        for text in ("7", "0.5", "Fri, 31 Dec 1999 23:59:59 GMT", "9" * 400):
+        soon = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
+        dates = ("Fri, 31 Dec 1999 23:59:59 GMT", "Fri Dec 31 23:59:59 1999", soon)
+        for text in ("7", "0.5", *dates, "9" * 400, "Fri, 99 Dec 1999", "soon", ""):
             with aws.answering("db", Reply(429, headers={"Retry-After": text})):
                 times.append(advice(SecretsManagerBackend(), "aws-sm://db").retry_after)
-        assert times == [7.0, 0.5, None, None]
+        assert times[:4] == [7.0, 0.5, 0.0, 0.0]
+        assert 15 < (times[4] or 0) <= 20
+        assert times[5:] == [None] * 4

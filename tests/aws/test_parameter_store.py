@@ -25,6 +25,19 @@ def client(aws: AwsFront) -> Any:
     return aws.moto.client("ssm")
 
 
+def test_an_answer_may_leave_out_its_version(aws: AwsFront) -> None:
+    """Then the value has none, and not one called None."""
+    store(aws, a="1")
+
+    def bare(call: Call) -> Reply:
+        return changed(aws.forward(call), lambda answer: answer["Parameters"][0].pop("Version"))
+
+    with aws.answering("GetParameters", bare):
+        (answer,) = fetch(ParameterStoreBackend(), "aws-ssm:///shop/a").values()
+    assert isinstance(answer, SecretValue)
+    assert (answer.raw, answer.version) == ("1", None)
+
+
 class TestBatches:
     def test_ten_are_asked_for_in_one_call(self, aws: AwsFront) -> None:
         """Many parameters cost a tenth as many calls, rounded up."""

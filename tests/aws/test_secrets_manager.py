@@ -17,7 +17,9 @@ from tests.servers.awsfront import EMPTY, HTML, JSON, AwsError, AwsFront, Call, 
 from tests.servers.loopback import Reply
 
 DENIED = AwsError("AccessDeniedException")
+PAGE = Reply(403, b"<html>log in first</html>", {"Content-Type": "text/html"})
 MANY = 45
+ARN = "arn:aws:secretsmanager:eu-west-1:123456789012:secret:"
 
 
 def store(aws: AwsFront, **values: str) -> dict[str, str]:
@@ -73,6 +75,24 @@ class TestBatches:
             aws.calls.clear()
             assert said(backend, *refs) == VALUES[:25]
         assert aws.operations() == ["GetSecretValue"] * 25
+
+    def test_a_proxy_s_page_leaves_the_right_to_batches_alone(self, aws: AwsFront) -> None:
+        """A 403 that is not AWS's says nothing of rights."""
+        refs, backend = many(aws)[:3], SecretsManagerBackend()
+        with aws.answering("BatchGetSecretValue", PAGE):
+            said(backend, *refs)
+        aws.calls.clear()
+        assert said(backend, *refs) == VALUES[:3]
+        assert aws.operations() == ["BatchGetSecretValue"]
+
+    def test_batches_are_given_up_only_for_what_works(self, aws: AwsFront) -> None:
+        """Where a single secret is denied as well, it is not the right to batches that lacks."""
+        refs, backend = many(aws)[:3], SecretsManagerBackend()
+        with aws.answering("BatchGetSecretValue", DENIED), aws.answering("GetSecretValue", DENIED):
+            assert said(backend, *refs) == [Outcome.DENIED] * 3
+        aws.calls.clear()
+        assert said(backend, *refs) == VALUES[:3]
+        assert aws.operations() == ["BatchGetSecretValue"]
 
     def test_one_denied_secret_leaves_the_right_to_batches_alone(self, aws: AwsFront) -> None:
         """What is denied in `Errors` is one secret, and batches go on."""
@@ -164,6 +184,24 @@ class TestIds:
 
         with aws.answering("GetSecretValue", astray), aws.answering("BatchGetSecretValue", astray):
             assert said(SecretsManagerBackend(), "aws-sm://db", *others)[0] is Outcome.INVALID
+
+    @pytest.mark.parametrize(
+        ("members", "expected"),
+        [
+            ({"ARN": f"{ARN}db-AbCdEf"}, "v"),
+            ({"ARN": f"{ARN}db-abcdef-AbCdEf"}, Outcome.INVALID),
+            ({"ARN": f"{ARN}other-AbCdEf"}, Outcome.INVALID),
+            ({"ARN": f"{ARN}db-AbCdEf", "Name": "other"}, Outcome.INVALID),
+            ({}, "v"),
+        ],
+    )
+    def test_an_answer_may_leave_out_its_name(
+        self, aws: AwsFront, members: dict[str, str], expected: str | Outcome
+    ) -> None:
+        """What looks like AWS may tell the ARN only, or neither; one that says another name is still refused."""
+        answer = Reply(body=json.dumps({"SecretString": "v", **members}).encode(), headers=JSON)
+        with aws.answering("GetSecretValue", answer):
+            assert secret("aws-sm://db") == expected
 
     def test_a_name_that_ends_as_an_arn_does_is_not_mistaken(self, aws: AwsFront) -> None:
         """`db-abcdef` is a name of its own, not `db` with the end of an ARN."""

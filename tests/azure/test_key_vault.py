@@ -188,12 +188,20 @@ class TestRefusals:
         assert outcome(DB) is Outcome.MISSING
         assert advice(DB).detail == "not in this vault, or deleted and not yet purged (SecretNotFound)"
 
+    def test_a_vault_that_tells_that_a_secret_is_deleted_is_believed(self, vault: AzureCloud) -> None:
+        """Its inner code says so."""
+        inner = {"code": "ObjectIsDeletedButRecoverable"}
+        vault.vault.fail("/db", Reply(404, {"error": {"code": "SecretNotFound", "innererror": inner}}))
+        assert outcome(DB) is Outcome.MISSING
+        assert advice(DB).detail == "the secret is deleted, and can be recovered (ObjectIsDeletedButRecoverable)"
+
     @pytest.mark.parametrize(
         ("headers", "seconds"),
         [
             ({"retry_after": "7"}, 7.0),
             ({"retry_after_ms": "250"}, 0.25),
             ({"x_ms_retry_after_ms": "40"}, 0.04),
+            ({"retry_after": "Fri, 31 Dec 1999 23:59:59 GMT"}, 0.0),
             ({"retry_after": "soon"}, None),
             ({}, None),
         ],

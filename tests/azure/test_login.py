@@ -420,6 +420,26 @@ class TestOneLogin:
         clock.now += 31
         assert [refused(), refused()] == ["token 2", "token 3"]
 
+    def test_a_token_that_is_revoked_again_leads_to_a_login_again(self, azure: AzureCloud) -> None:
+        """Whenever that is: the vault took the token before, so that a new one helps."""
+        os.environ |= azure.login
+        backend = KeyVaultBackend()
+        assert value(DB, backend).raw == "value"
+        for _ in range(3):
+            azure.tokens.revoke()
+            assert value(DB, backend).raw == "value"
+        assert azure.entra.logins == 4
+
+    def test_a_vault_of_another_tenant_makes_no_storm(self, azure: AzureCloud) -> None:
+        """That other vaults take the token does not make it worth a new login for this one."""
+        os.environ |= azure.login
+        backend = KeyVaultBackend()
+        azure.vault.fail("/stranger", unauthorized("AKV10032: Invalid issuer."))
+        for _ in range(4):
+            assert value(DB, backend).raw == "value"
+            assert outcome("azure-kv://abroad/stranger", backend) is Outcome.UNAUTHENTICATED
+        assert azure.entra.logins == 2
+
     def test_a_stranger_s_refusal_changes_nothing(self, azure: AzureCloud) -> None:
         """A token that is no longer ours may be refused late."""
         login = Login(lambda _: None)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import inspect
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from types import ModuleType
 
 import google.api_core.exceptions
 import google.auth.exceptions
 import grpc
 import pytest
+import requests
 import requests.exceptions
 from google.api_core.exceptions import from_grpc_status
 from google.protobuf import json_format, message
 
 from secretsource.backend import Outcome
 from secretsource.backends.gcp import SecretManagerBackend, errors
+from secretsource.backends.gcp.login import LoginTimeout
 from tests.gcp.asking import failure, ref
 from tests.servers.gcpsm import SecretManager
 
@@ -95,11 +99,30 @@ def test_every_error_of_protobuf_is_invalid(kind: type[Exception]) -> None:
     assert errors.outcome_of(kind.__new__(kind)) is Outcome.INVALID
 
 
+def test_a_variable_that_is_set_is_not_to_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hint on a login is about the file that the variable names, where it names one."""
+    failures = [google.auth.exceptions.OAuthError("Error code invalid_grant"), LoginTimeout()]
+    assert all("set the variable" in str(errors.advice_on(error).hint) for error in failures)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/key.json")
+    hints = {errors.advice_on(error).hint for error in failures}
+    assert hints == {"it is the login of the file that GOOGLE_APPLICATION_CREDENTIALS names"}
+
+
 def test_a_login_that_may_work_later_is_unavailable() -> None:
     """google-auth marks what may be tried again."""
     error = google.auth.exceptions.RefreshError("text", retryable=True)
     assert errors.outcome_of(error) is Outcome.UNAVAILABLE
     assert "pass" in str(errors.advice_on(error).detail)
+
+
+def test_a_date_to_come_back_at_is_a_time_to_wait() -> None:
+    """REST may have it in Retry-After."""
+    response = requests.Response()
+    response.status_code = 429
+    response.headers["Retry-After"] = format_datetime(datetime.now(UTC) + timedelta(seconds=20), usegmt=True)
+    error = google.api_core.exceptions.TooManyRequests("text", response=response)
+    assert errors.outcome_of(error) is Outcome.THROTTLED
+    assert 15 < (errors.advice_on(error).retry_after or 0) <= 20
 
 
 def test_google_s_reason_makes_the_hint() -> None:

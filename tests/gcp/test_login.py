@@ -17,6 +17,7 @@ from tests.gcp.lookups import Said, looked_up
 from tests.servers import gcpauth
 from tests.servers.connectproxy import CLOSED, HOLE, ConnectProxy
 from tests.servers.gcpsm import PROJECT, REGION, SecretManager
+from tests.servers.loopback import LoopbackServer, Reply, Request
 from tests.servers.tls import bundle
 
 DB = f"gcp-sm://{PROJECT}/db"
@@ -97,6 +98,40 @@ def test_a_developer_s_login_that_is_over_is_unauthenticated(
     (said,) = look_up(DB, CLOUDSDK_CONFIG=str(tmp_path))
     assert said.outcome == "UNAUTHENTICATED"
     assert "gcloud auth application-default login" in str(said.hint)
+
+
+@pytest.mark.parametrize("content", [None, "", "not JSON", '{"type": "unheard of"}'], ids=str)
+def test_a_file_that_the_variable_names_and_that_is_no_use_is_unauthenticated(
+    look_up: Callable[..., list[Said]], tmp_path: Path, content: str | None
+) -> None:
+    """The hint is about that file; to set the variable would be no news."""
+    if content is not None:
+        (tmp_path / "key.json").write_text(content)
+    (said,) = look_up(DB, GOOGLE_APPLICATION_CREDENTIALS=str(tmp_path / "key.json"))
+    assert said.outcome == "UNAUTHENTICATED"
+    assert str(said.hint).startswith("the file that GOOGLE_APPLICATION_CREDENTIALS names cannot be used")
+
+
+def test_a_directory_is_no_credentials_file(look_up: Callable[..., list[Said]], tmp_path: Path) -> None:
+    """What Python says of it is not the network's fault."""
+    (said,) = look_up(DB, GOOGLE_APPLICATION_CREDENTIALS=str(tmp_path))
+    assert (said.outcome, "IsADirectoryError" in said.text) == ("UNAUTHENTICATED", True)
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in str(said.hint)
+
+
+class Busy(LoopbackServer):
+    """A token exchange that wants fewer requests."""
+
+    def answer(self, request: Request) -> Reply:
+        return Reply(429, b"", {"Retry-After": "1"})
+
+
+def test_a_token_exchange_may_throttle(look_up: Callable[..., list[Said]], tmp_path: Path) -> None:
+    """It is no refused login: the core waits and tries again."""
+    with Busy() as sts:
+        file = gcpauth.federated_file(tmp_path, f"http://127.0.0.1:{sts.port}/sts")
+        (said,) = look_up(DB, GOOGLE_APPLICATION_CREDENTIALS=str(file), GOOGLE_CLOUD_PROJECT=PROJECT)
+    assert said.outcome == "THROTTLED"
 
 
 def test_the_metadata_server_gives_a_token(gcpsm: SecretManager, look_up: Callable[..., list[Said]]) -> None:

@@ -142,6 +142,17 @@ def test_a_version_that_cannot_be_is_invalid(vault: VaultBackend, old_kv: str, r
     assert said(vault, ref.format(old=old_kv)) is Outcome.INVALID
 
 
+@pytest.mark.parametrize("metadata", [{"version": 3}, {}], ids=["another", "none"])
+def test_an_answer_of_another_version_than_the_pinned_one_is_invalid(
+    front: VaultFront, vault: VaultBackend, metadata: dict[str, object]
+) -> None:
+    """A pinned version is that version or an error. Version 0 is Vault's word for the newest."""
+    with front.failing("secret/data/app", Reply(200, {"data": {"data": {"key": "newer"}, "metadata": metadata}})):
+        outcome, advice = told(vault, "secret/app?version=2")
+        assert said(vault, "secret/app?version=0") == {"key": "newer"}
+    assert (outcome, advice.detail) == (Outcome.INVALID, "Vault answered with another version")
+
+
 class Rabbit(LoopbackServer):
     """RabbitMQ's management API, as far as the engine that makes its users needs it."""
 

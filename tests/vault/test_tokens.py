@@ -277,15 +277,53 @@ def test_a_token_file_that_has_changed_is_read_again(openbao: OpenBao, front: Va
     assert said(vault, APP) == FOUND
 
 
-def test_a_denial_is_no_reason_to_log_in(openbao: OpenBao, front: VaultFront) -> None:
-    """A token that holds is asked about once, not for each secret that it may not read."""
+def test_a_denial_is_no_reason_to_log_in(openbao: OpenBao, front: VaultFront, clock: HandClock) -> None:
+    """A token that holds is asked about once for all that is read at one time, not for each secret that is denied."""
     vault = by_role(openbao, front)
     refs = [f"secret/theirs{number}" for number in range(30)]
-    answers = fetch(vault, refs)
+    answers = fetch(vault, refs, clock.deadline())
     assert {vault.classify(error) for error in answers if isinstance(error, Exception)} == {Outcome.DENIED}
     assert (front.count(LOGIN), front.count(LOOK_UP)) == (1, 1)
     assert len(front.log) == len(refs) + 3  # and one for what is mounted
     assert said(vault, APP) == FOUND
+
+
+def test_a_token_counts_as_alive_only_for_what_was_asked_before(
+    openbao: OpenBao, front: VaultFront, clock: HandClock
+) -> None:
+    """A refusal of what was asked later leads to a new look at the token."""
+    vault = by_role(openbao, front)
+    counts = []
+    for seconds in (0, 0, 0.1):
+        clock.now += seconds
+        assert said(vault, "secret/theirs", clock.deadline()) is Outcome.DENIED
+        counts.append(front.count(LOOK_UP))
+    assert (counts, front.count(LOGIN)) == ([1, 1, 2], 1)
+
+
+def test_a_token_that_is_revoked_right_after_a_look_at_it_is_replaced(openbao: OpenBao, front: VaultFront) -> None:
+    """That it held a moment ago is no reason to call the next refusal a denial; and so each time."""
+    vault = by_role(openbao, front)
+    for _ in range(2):
+        assert said(vault, "secret/theirs") is Outcome.DENIED
+        revoke(openbao, tokens_in(front)[-1])
+        assert said(vault, APP) == FOUND
+    assert front.count(LOGIN) == 3
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [refusal(400), refusal(404), refusal(405), Reply(404, b"<html>?</html>")],
+    ids=["400", "404", "405", "page"],
+)
+def test_a_denial_stands_where_the_token_cannot_be_asked_about(
+    openbao: OpenBao, front: VaultFront, answer: Reply
+) -> None:
+    """A gateway that hides the question does not turn it into another outcome, least of all MISSING."""
+    vault = by_role(openbao, front)
+    with front.failing(LOOK_UP, answer):
+        assert said(vault, "secret/theirs") is Outcome.DENIED
+    assert (said(vault, APP), front.count(LOGIN)) == (FOUND, 1)
 
 
 def test_a_token_that_may_not_look_at_itself_is_replaced_once(openbao: OpenBao, front: VaultFront) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -94,6 +96,28 @@ def test_a_200_that_is_no_secret_is_invalid(front: VaultFront, vault: VaultBacke
     assert words in str(advice.detail)
 
 
+@pytest.mark.parametrize("where", ["secret/data/app", "."], ids=["the read", "every question"])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Reply(404, b"<html>404 Not Found</html>", {"Content-Type": "text/html"}),
+        Reply(404),
+        Reply(404, {"message": "no Route matched with those values"}),
+        Reply(404, {"errors": "not found"}),
+        Reply(404, ["not found"]),
+    ],
+    ids=["page", "nothing", "gateway", "text", "list"],
+)
+def test_a_404_that_is_not_vault_s_is_invalid(
+    front: VaultFront, vault: VaultBackend, answer: Reply, where: str
+) -> None:
+    """A wrong address or a gateway does not make a secret absent, so that a default would be taken."""
+    with front.failing(where, answer):
+        outcome, advice = told(vault, "secret/app")
+    assert (outcome, advice.detail) == (Outcome.INVALID, "the 404 is not one of Vault's")
+    assert "VAULT_ADDR" in str(advice.hint)
+
+
 def test_a_huge_answer_is_not_read_to_its_end(front: VaultFront, vault: VaultBackend) -> None:
     """What is over the limit is INVALID as soon as that is seen, before the connection breaks further on."""
     with front.failing("secret/data/app", Reply(200, b"x" * 2**22, JSON, cut=True, keep=2**21)):
@@ -101,11 +125,14 @@ def test_a_huge_answer_is_not_read_to_its_end(front: VaultFront, vault: VaultBac
 
 
 def test_the_time_that_a_throttling_server_names_is_kept(front: VaultFront, vault: VaultBackend) -> None:
-    """Retry-After is the core's to obey; what is no number of seconds is left out."""
+    """Retry-After is the core's to obey, in seconds or as a date; what is neither is left out."""
+    soon = datetime.now(UTC) + timedelta(seconds=20)
     front.fail("secret/data/app", THROTTLED, times=1)
     assert told(vault, "secret/app")[1].retry_after == 7
     front.fail("secret/data/app", refusal(503, Retry_After="2"), times=1)
     assert told(vault, "secret/app")[1].retry_after == 2
+    front.fail("secret/data/app", refusal(503, Retry_After=format_datetime(soon, usegmt=True)), times=1)
+    assert 15 < (told(vault, "secret/app")[1].retry_after or 0) <= 20
     front.fail("secret/data/app", refusal(429, Retry_After="tomorrow"), times=1)
     assert told(vault, "secret/app")[1].retry_after is None
 

@@ -209,8 +209,10 @@ def is_about_one(error: Exception) -> bool:
 
 
 def may_not_batch(error: Exception) -> bool:
-    """Whether it may be the operation for several at once that is refused."""
-    return outcome_of(error) is Outcome.DENIED or code_of(error) == "UnknownOperationException"
+    """Whether it may be the operation for several at once that is refused; by AWS, and not by a proxy's page."""
+    code = code_of(error)
+    is_aws_s = code is not None and not code.isdecimal()  # where there is none in an answer, the SDK takes the status
+    return is_aws_s and (outcome_of(error) is Outcome.DENIED or code == "UnknownOperationException")
 
 
 def _refuses_login(answer: Result) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from secretsource.backend import Advice
+from secretsource.backend import Advice, seconds_of_retry_after
+from secretsource.clock import SYSTEM_CLOCK
 from secretsource.errors import Outcome
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 
 _ACTION: Final = re.compile(r"not authorized to perform:? ([a-z0-9-]{1,40}:[A-Za-z0-9]{1,80})\b")
 _PRINCIPAL: Final = re.compile(r"User:? (arn:[a-z-]{1,20}:(?:iam|sts)::\d{12}:[\w+=,.@/-]{1,200})")
-_SECONDS: Final = re.compile(r"\d{1,6}(\.\d+)?")
 
 
 class UnusableAnswer(Exception):
@@ -75,7 +75,7 @@ def _status(error: Exception) -> int:
 
 def _retry_after(error: Exception) -> float | None:
     text = _answer(error).get("ResponseMetadata", {}).get("HTTPHeaders", {}).get("retry-after", "")
-    return float(text) if _SECONDS.fullmatch(text) else None
+    return seconds_of_retry_after(text, SYSTEM_CLOCK.time())
 
 
 def _who_may_not(error: Exception) -> str:

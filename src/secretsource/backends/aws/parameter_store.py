@@ -156,7 +156,7 @@ def _absence(wanted: Wanted) -> UnusableAnswer:
 
 
 def _value(item: Mapping[str, Any], wanted: Wanted) -> SecretValue:
-    raw, version = item.get("Value"), str(item.get("Version"))
+    raw, version = item.get("Value"), str(item["Version"]) if item.get("Version") else None
     if not isinstance(raw, str):
         raise UnusableAnswer(Outcome.INVALID, "there is no text in the answer")
     if wanted.version not in (None, version):

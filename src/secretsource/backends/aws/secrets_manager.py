@@ -77,9 +77,15 @@ class SecretsManagerBackend(AwsBackend[Wanted]):
 def _read(store: Store, batch: Sequence[Wanted], deadline: Deadline) -> Mapping[Wanted, Result]:
     if len(batch) == 1:
         return {batch[0]: _read_one(store, batch[0])}
-    answers = _read_several(store, batch)
-    if answers is None:
-        return ask_in_batches(lambda single: _read(store, single, deadline), in_batches(batch, 1), deadline)
+    try:
+        return _read_several(store, batch)
+    except Exception as error:
+        if not is_about_one(error):
+            raise
+        no_right = may_not_batch(error)  # a secret that is denied comes in `Errors`: this is the right itself
+    answers = ask_in_batches(lambda single: _read(store, single, deadline), in_batches(batch, 1), deadline)
+    if no_right and any(isinstance(answer, SecretValue) for answer in answers.values()):
+        store.one_by_one = True
     return answers
 
 
@@ -87,23 +93,17 @@ def _read_one(store: Store, wanted: Wanted) -> SecretValue:
     pins = {"VersionId": wanted.version, "VersionStage": wanted.stage}
     answer = store.call("get_secret_value", SecretId=wanted.id, **{name: pin for name, pin in pins.items() if pin})
     value = _value(answer)
-    if wanted.id not in (*_ids_of(answer), *_short_ids_of(answer)):
+    said = {*_ids_of(answer), *_short_ids_of(answer)}
+    if said and wanted.id not in said:  # one that says no name at all can only be the answer to this question
         raise UnusableAnswer(Outcome.INVALID, "AWS answered for another secret")
     if wanted.version not in (None, value.version):
         raise UnusableAnswer(Outcome.INVALID, "AWS answered with another version")
     return value
 
 
-def _read_several(store: Store, batch: Sequence[Wanted]) -> Mapping[Wanted, Result] | None:
-    """What BatchGetSecretValue says of each; None if each has to be asked for by itself."""
-    try:
-        answers = list(_pages(store, [wanted.id for wanted in batch]))
-    except Exception as error:
-        if not is_about_one(error):
-            raise
-        store.one_by_one = may_not_batch(error)  # a secret that is denied comes in `Errors`: this is the right itself
-        return None
-    return _by_question(batch, answers)
+def _read_several(store: Store, batch: Sequence[Wanted]) -> Mapping[Wanted, Result]:
+    """What BatchGetSecretValue says of each."""
+    return _by_question(batch, list(_pages(store, [wanted.id for wanted in batch])))
 
 
 def _pages(store: Store, ids: list[str]) -> Iterator[Mapping[str, Any]]:
@@ -145,11 +145,11 @@ def _ids_of(item: Mapping[str, Any]) -> list[str]:
 
 
 def _short_ids_of(item: Mapping[str, Any]) -> Iterator[str]:
-    """The ARN without its suffix; and for an error, that tells an ARN alone, the name in it."""
+    """The ARN without its suffix; and where an answer tells an ARN alone, as an error does, the name in it."""
     for full in _ids_of(item):
         if (short := _SUFFIX.sub("", full)) != full and _MARK in full:
             yield short
-            if "ErrorCode" in item:
+            if "Name" not in item:
                 yield short.partition(_MARK)[2]
 
 

@@ -100,6 +100,7 @@ WORDS_OF_CODE: Final[Mapping[str, tuple[str, str | None]]] = {
         "needs the secret permission 'get' in the vault's policy",
     ),
     "ForbiddenByRbac": ("no role lets us read it", "needs the role 'Key Vault Secrets User' on this vault or secret"),
+    "ObjectIsDeletedButRecoverable": ("the secret is deleted, and can be recovered", "recover it"),
     "SecretDisabled": ("the secret is disabled", "enable it, or a version of it"),
     "SecretNotFound": ("not in this vault, or deleted and not yet purged", None),
     "VaultNotFound": ("there is no such vault", "check its name, and cloud="),

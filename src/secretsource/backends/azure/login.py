@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from secretsource.clock import Clock
 
 EARLY: Final = 300.0  # seconds before its end that a token is taken for ended, as the SDK does
-HOLD: Final = 30.0  # seconds after a second login in which a token that is refused again is not worth a third
+HOLD: Final = 30.0  # seconds after a second login in which a token that is refused at once is not worth a third
 
 _WHO: Final = (
     "AZURE_AUTHORITY_HOST",
@@ -86,11 +86,16 @@ class Login:
         seen = self._logins
         Task(lambda: self.get_token(scope, enable_cae=True) if self._logins == seen else None)
 
-    def refuse(self, token: str) -> None:
-        """Take in that a vault refused a token: it is forgotten, with the credential, which would give it again."""
+    def refuse(self, token: str, *, accepted: bool = False) -> None:
+        """Take in that a vault refused a token: it is forgotten, with the credential, which would give it again.
+
+        Args:
+            token: The token.
+            accepted: The same vault took it before. Then it was revoked, and a new login helps.
+        """
         with self._lock:
             now = self._clock.monotonic()
-            if now >= self._hold_until and any(token == known.token for known in self._tokens.values()):
+            if (accepted or now >= self._hold_until) and any(token == known.token for known in self._tokens.values()):
                 self._hold_until = now + HOLD
                 self._tokens.clear()
                 self._drop_credential()

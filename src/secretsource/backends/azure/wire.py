@@ -9,8 +9,9 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlsplit
 
-from secretsource.backend import needs_extra
+from secretsource.backend import needs_extra, seconds_of_retry_after
 from secretsource.backends.azure.errors import innermost
+from secretsource.clock import SYSTEM_CLOCK
 from secretsource.document import MAX_BYTES
 from secretsource.errors import InvalidSecret, Unavailable
 from secretsource.redaction import quiet
@@ -27,6 +28,7 @@ CONNECTIONS: Final = 32
 _CHUNK: Final = 65536  # bytes
 _HOSTS: Final = 4  # that one transport speaks to
 _TRANSIENT: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
+_TOOK_THE_TOKEN: Final = (HTTPStatus.OK, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
 _IMDS: Final = "169.254.169.254"
 
 
@@ -206,7 +208,7 @@ def _trouble_in(response: Any, host: str) -> Trouble | None:
 
 class _GivesTokens(Protocol):
     def get_token(self, *scopes: str, **options: Any) -> Any: ...
-    def refuse(self, token: str) -> None: ...
+    def refuse(self, token: str, *, accepted: bool = False) -> None: ...
 
 
 class TokenAhead:
@@ -223,6 +225,7 @@ class TokenAhead:
     def __init__(self, login: _GivesTokens, scope: str | None) -> None:
         self._login = login
         self._scope = scope
+        self._accepted = ""  # the token that this vault took last
 
     def send(self, request: Any) -> Any:
         """Send a request on, as a policy does."""
@@ -230,15 +233,18 @@ class TokenAhead:
         if self._scope and "Authorization" not in headers:
             headers["Authorization"] = f"Bearer {self._login.get_token(self._scope, enable_cae=True).token}"
         response = self.next.send(request)
-        if response.http_response.status_code == HTTPStatus.UNAUTHORIZED and "Authorization" in headers:
-            self._login.refuse(headers["Authorization"].removeprefix("Bearer "))
+        token, status = headers.get("Authorization", "").removeprefix("Bearer "), response.http_response.status_code
+        if token and status == HTTPStatus.UNAUTHORIZED:
+            self._login.refuse(token, accepted=token == self._accepted)
             response.http_response.body()  # read, it frees the connection for the second try
+        elif status in _TOOK_THE_TOKEN:
+            self._accepted = token
         return response
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
     """The seconds that a server asks to wait for, in any of the three ways that Azure says so."""
-    for name, scale in (("retry-after-ms", 0.001), ("x-ms-retry-after-ms", 0.001), ("retry-after", 1.0)):
+    for name in ("retry-after-ms", "x-ms-retry-after-ms"):
         if (text := headers.get(name, "").strip()) and text.replace(".", "", 1).isdecimal():
-            return float(text) * scale
-    return None
+            return float(text) / 1000
+    return seconds_of_retry_after(headers.get("retry-after", ""), SYSTEM_CLOCK.time())

@@ -6,9 +6,12 @@ gRPC and REST raise different classes for the same answer; the status is the sam
 from __future__ import annotations
 
 import re
+from os import environ
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from secretsource.backend import Advice
+from secretsource.backend import Advice, seconds_of_retry_after
+from secretsource.backends.gcp.login import FILE, UNUSABLE_FILE
+from secretsource.clock import SYSTEM_CLOCK
 from secretsource.errors import BackendError, Outcome
 
 if TYPE_CHECKING:
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_SECONDS: Final = re.compile(r"(\d{1,6}(?:\.\d+)?)s?")
+_DELAY: Final = re.compile(r"(\d{1,6}(?:\.\d+)?)s?")
 
 
 def outcome_of(error: Exception) -> Outcome:
@@ -49,7 +52,8 @@ def advice_on(error: Exception) -> Advice:
     if status is None:
         if _may_pass(error):
             return Advice("the other side of the login had an error that may pass", _NO_NETWORK)
-        return Advice(*_of_class(error, WORDS_OF_CLASS, (f"Google's SDK says {type(error).__name__}", None)))
+        detail, hint = _of_class(error, WORDS_OF_CLASS, (f"Google's SDK says {type(error).__name__}", None))
+        return Advice(detail, _hint_on_file(error) if hint == _ADC and environ.get(FILE) else hint)
     detail, hint = WORDS_OF_STATUS.get(status, ("Secret Manager could not answer", None))
     if status == "FAILED_PRECONDITION":
         detail = _state(error) or detail
@@ -57,6 +61,12 @@ def advice_on(error: Exception) -> Advice:
         detail, hint = WORDS_OF_CLASS["requests.exceptions.SSLError"]
     reason = str(getattr(error, "reason", None))
     return Advice(f"{detail} ({status})", HINT_OF_REASON.get(reason, hint), _retry_after(error))
+
+
+def _hint_on_file(error: Exception) -> str:
+    """What to say where the variable is set: to set it would be no news."""
+    unusable = type(error).__name__ == "DefaultCredentialsError"
+    return UNUSABLE_FILE if unusable else f"it is the login of the file that {FILE} names"
 
 
 def _status(error: Exception) -> str | None:
@@ -91,13 +101,12 @@ def _retry_after(error: Exception) -> float | None:
     """Seconds that the service asks to wait: a RetryInfo, which gRPC has as a message and REST as JSON."""
     for detail in getattr(error, "details", None) or ():
         if isinstance(detail, dict):
-            if match := _SECONDS.fullmatch(str(detail.get("retryDelay"))):
+            if match := _DELAY.fullmatch(str(detail.get("retryDelay"))):
                 return float(match[1])
         elif hasattr(detail, "retry_delay"):
             return float(detail.retry_delay.ToTimedelta().total_seconds())
     headers = getattr(getattr(error, "response", None), "headers", {})
-    match = _SECONDS.fullmatch(headers.get("Retry-After", ""))
-    return float(match[1]) if match else None
+    return seconds_of_retry_after(headers.get("Retry-After", ""), SYSTEM_CLOCK.time())
 
 
 def _names(error: Exception) -> list[str]:

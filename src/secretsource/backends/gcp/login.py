@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import threading
 from functools import partial
+from http import HTTPStatus
 from os import environ
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from secretsource.backend import needs_extra
+from secretsource.backend import needs_extra, seconds_of_retry_after
+from secretsource.clock import SYSTEM_CLOCK
 from secretsource.concurrency import Task
+from secretsource.errors import NotAuthenticated, Throttled
 from secretsource.redaction import quiet
 
 if TYPE_CHECKING:
@@ -32,6 +35,8 @@ UNIVERSE: Final = "GOOGLE_CLOUD_UNIVERSE_DOMAIN"
 """The variable by which Google's SDKs are told another domain than googleapis.com."""
 LOGGERS: Final = ("google", "grpc", "urllib3", "requests")
 """They may log values and tokens at DEBUG."""
+FILE: Final = "GOOGLE_APPLICATION_CREDENTIALS"
+UNUSABLE_FILE: Final = f"the file that {FILE} names cannot be used: is it there, readable, and what Google gave out?"
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
 
 
@@ -126,13 +131,13 @@ def _nobody(_under_way: Callable[[], None]) -> Found:
 
 def _search(under_way: Callable[[], None]) -> Found:
     with needs_extra("gcp-sm", "gcp"):
-        import google.auth
+        import google.auth  # noqa: F401 - here, and not after the others were told that all is imported
         from google.auth.transport.requests import Request
     under_way()
     with quiet(*LOGGERS):
         request = partial(_bounded, Request())
         credentials: Any
-        credentials, project = google.auth.default(default_scopes=SCOPES, request=request)  # type: ignore[arg-type] # any callable will do
+        credentials, project = _default(request)
         if hasattr(credentials, "with_always_use_jwt_access"):  # a key of one's own signs its own token, as in the SDK
             credentials = credentials.with_always_use_jwt_access(always_use_jwt_access=True)
         if type(credentials).__module__.startswith("google.auth.compute_engine"):
@@ -141,6 +146,33 @@ def _search(under_way: Callable[[], None]) -> Found:
     return Found(credentials, project, request)
 
 
-def _bounded(request: Callable[..., Any], url: str, *arguments: Any, timeout: float = PATIENCE, **options: Any) -> Any:
-    """Make one of google-auth's requests, whose own limit is two minutes."""
-    return request(url, *arguments, timeout=min(timeout or PATIENCE, PATIENCE), **options)
+def _default(request: Callable[..., Any]) -> tuple[Any, str | None]:
+    """What Google's own search finds: credentials, and their project.
+
+    Raises:
+        NotAuthenticated: They are in a file that cannot be read.
+    """
+    import google.auth
+
+    fault = ""
+    try:
+        return google.auth.default(default_scopes=SCOPES, request=request)  # type: ignore[arg-type] # any callable will do
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        fault = type(error).__name__
+    hint = UNUSABLE_FILE if environ.get(FILE) else "see the file that gcloud left for this user"
+    raise NotAuthenticated(f"the credentials file cannot be read ({fault})", hint=hint)
+
+
+def _bounded(
+    request: Callable[..., Any], url: str, method: str = "GET", *, timeout: float = PATIENCE, **options: Any
+) -> Any:
+    """Make one of google-auth's requests, whose own limit is two minutes.
+
+    Raises:
+        Throttled: A login server wants fewer of them; google-auth's error would not tell that from a refusal.
+    """
+    response = request(url, method, timeout=min(timeout or PATIENCE, PATIENCE), **options)
+    if method == "POST" and response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        wait = seconds_of_retry_after(response.headers.get("retry-after", ""), SYSTEM_CLOCK.time())
+        raise Throttled("too many requests to the login server", retry_after=wait)
+    return response

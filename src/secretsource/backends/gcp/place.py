@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from secretsource.backends.gcp.forks import forked_from_grpc
-from secretsource.backends.gcp.login import UNIVERSE
+from secretsource.backends.gcp.login import FILE, UNIVERSE
 from secretsource.errors import ConfigurationError, InvalidRef
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ _LOCATION: Final = re.compile(r"[a-z0-9-]{1,63}")  # it becomes a part of a host
 _VERSION: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 _PROJECT_VARIABLES: Final = ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT")
 _LOGIN_VARIABLES: Final = (
-    *("GOOGLE_APPLICATION_CREDENTIALS", "CLOUDSDK_CONFIG", "HOME", "APPDATA", "GCE_METADATA_HOST", "GCE_METADATA_ROOT"),
+    *(FILE, "CLOUDSDK_CONFIG", "HOME", "APPDATA", "GCE_METADATA_HOST", "GCE_METADATA_ROOT"),
     *("GCE_METADATA_IP", UNIVERSE, "GOOGLE_CLOUD_QUOTA_PROJECT", *_PROJECT_VARIABLES),
 )
 

@@ -25,7 +25,7 @@ HOLD_SECONDS: Final = 30.0
 """After a refused login nobody tries again for so long: a login storm locks accounts."""
 _RENEW_AT: Final = 2 / 3
 _ASK_AFTER: Final = 1.0  # seconds; a process that loads once and ends need not know how long its token holds
-_TRUST_FOR: Final = 5.0  # seconds for which a token that was seen alive counts as alive
+_CANNOT_ASK: Final = frozenset({400, 404, 405})  # how a gateway answers that hides the question
 _WORTH_LEASING: Final = 1 / 2  # of the first term: a lease that is issued to an older token would end too soon
 _TOO_LITTLE: Final = 1 / 3  # of the first term: a renewal that gives less has met the token's maximum
 _POLICY_SPEAKS: Final = "1 error occurred"  # how a refusal by policy begins; that of a dead token mostly does not
@@ -42,7 +42,7 @@ class Keeper:
         self._grant: Grant | None = None
         self._term = 0.0
         self._known = self._renewable = False
-        self._renew_at = self._ends_at = self._former_end = self._alive_until = self._held_until = -math.inf
+        self._renew_at = self._ends_at = self._former_end = self._alive_at = self._held_until = -math.inf
         self._first: Deadline | None = None  # the load that began with a token whose end nobody has told
         self._refused = ""
         self._can_tell = True
@@ -108,12 +108,13 @@ class Keeper:
             self._grant = grant  # it is of use as long as it lasts
         return grant
 
-    def replace(self, refused: str | None, error: VaultError, deadline: Deadline) -> bool:
+    def replace(self, refused: str | None, error: VaultError, sent: float, deadline: Deadline) -> bool:
         """Get a new token in place of one that a server refused.
 
         Args:
             refused: The token; None where none was sent.
             error: What the server said.
+            sent: When it was asked. A token that was looked up since then, and held, is not to blame.
             deadline: When to be done.
 
         Returns:
@@ -125,7 +126,7 @@ class Keeper:
         with self._turn(deadline):
             if self._grant is None or self._grant.token != refused:
                 return True  # another thread was here first
-            if _policy_speaks(error) if refused is None else not self._has_ended(refused, deadline):
+            if _policy_speaks(error) if refused is None else not self._has_ended(refused, sent, deadline):
                 return False
             self._log_in(deadline)
             if not self._credentials.given:
@@ -184,7 +185,7 @@ class Keeper:
         now = deadline.clock.monotonic()
         self._grant = grant
         self._first = deadline if grant.seconds is None else None
-        self._alive_until, self._term, self._former_end = -math.inf, 0.0, self._ends_at
+        self._alive_at, self._term, self._former_end = -math.inf, 0.0, self._ends_at
         self._known = self._renewable = False
         if grant.seconds is None:
             self._ends_at, self._renew_at = math.inf, now + _ASK_AFTER if grant.token else math.inf
@@ -211,25 +212,28 @@ class Keeper:
             auth: Any = answer.get("auth") or {}
             self._schedule(float(auth.get("lease_duration", 0)), now, renewable=auth.get("renewable") is True)
 
-    def _has_ended(self, token: str, deadline: Deadline) -> bool:
-        now = deadline.clock.monotonic()
-        if now >= self._ends_at:
+    def _has_ended(self, token: str, sent: float, deadline: Deadline) -> bool:
+        if deadline.clock.monotonic() >= self._ends_at:
             return True
-        if now < self._alive_until or not self._can_tell:
+        if sent <= self._alive_at or not self._can_tell:
             return False
         return not self._look_up(token, deadline)
 
     def _look_up(self, token: str, deadline: Deadline) -> bool:
-        """Whether a token holds, as the server has it; and until when."""
+        """Whether a token holds, as the server has it; and until when. Where it cannot be asked, the token holds."""
         now = deadline.clock.monotonic()
+        answer: dict[str, Any] = {}
         try:
             answer = self._wire.ask("GET", "auth/token/lookup-self", Sender(token, self._namespace), deadline)
         except (Forbidden, Unauthorized) as error:
             return self._credentials.given and _policy_speaks(error)
+        except VaultError as error:
+            if vars(error)["status"] not in _CANNOT_ASK:
+                raise
+        self._alive_at = now
         data: Any = answer.get("data") or {}
-        if self._term == 0:
+        if self._term == 0 and answer:
             self._schedule(float(data.get("ttl", 0)), now, renewable=data.get("renewable") is True)
-        self._alive_until = now + _TRUST_FOR
         return True
 
 

@@ -11,7 +11,7 @@ from secretsource.backends.vault import answers
 from secretsource.backends.vault.keeper import Keeper
 from secretsource.backends.vault.leases import Leases
 from secretsource.backends.vault.mounts import MOUNTS, Mount, Mounts
-from secretsource.backends.vault.wire import Sender, Wire
+from secretsource.backends.vault.wire import NOT_VAULT, Sender, Wire
 from secretsource.errors import InvalidSecret, SecretNotFound
 
 if TYPE_CHECKING:
@@ -54,13 +54,14 @@ class Session:
         refusal: VaultError | None = None
         mounts = self._mounts.setdefault(namespace, Mounts(self._wire))
         token = self._keeper.token(deadline, lasting=ref.location in self._leases.places)
+        sent = deadline.clock.monotonic()
         try:
             return self._read(ref, mounts, Sender(token, namespace), deadline)
         except (Forbidden, Unauthorized, InvalidRequest) as error:
             refusal = error
         if isinstance(refusal, InvalidRequest) and not _wants_token(refusal):
             raise refusal
-        if not self._keeper.replace(token, refusal, deadline):
+        if not self._keeper.replace(token, refusal, sent, deadline):
             if not str(refusal.url).startswith(MOUNTS):
                 raise refusal
             mounts.hidden = True  # the token is good, and yet may not ask what is mounted
@@ -138,7 +139,10 @@ def _versioned(mount: Mount, ref: Ref, ask: _Ask) -> SecretValue:
         raise InvalidSecret(msg)
     fault: Exception
     try:
-        return answers.versioned(ask(f"{mount.path}data/{quote(name)}" + (f"?version={version}" if version else "")))
+        value = answers.versioned(ask(f"{mount.path}data/{quote(name)}" + (f"?version={version}" if version else "")))
+        if version is None or version.lstrip("0") in ("", value.version):  # version 0 is Vault's word for the newest
+            return value
+        fault = InvalidSecret("Vault answered with another version")
     except InvalidPath as error:
         fault = answers.gone(error) or _absent(ref, error)
         if name.startswith("data/") and isinstance(fault, SecretNotFound):
@@ -146,8 +150,10 @@ def _versioned(mount: Mount, ref: Ref, ask: _Ask) -> SecretValue:
     raise fault
 
 
-def _absent(ref: Ref, error: InvalidPath) -> SecretNotFound:
-    """What the store says that it does not have."""
+def _absent(ref: Ref, error: InvalidPath) -> SecretNotFound | InvalidSecret:
+    """What the store says that it does not have. A 404 of anybody else does not mean that a secret is absent."""
+    if not _is_vaults(error.json):
+        return InvalidSecret("the 404 is not one of Vault's", hint=NOT_VAULT)
     said = " ".join(error.errors or ())
     if "no handler for route" in said:
         return SecretNotFound(f"there is no engine mounted at {ref.location.partition('/')[0]}/")
@@ -155,6 +161,11 @@ def _absent(ref: Ref, error: InvalidPath) -> SecretNotFound:
         return SecretNotFound("there is no such namespace")
     version = ref.options.get("version")
     return SecretNotFound(f"there is no version {version}" if version else "there is no secret at this path")
+
+
+def _is_vaults(body: Any) -> bool:
+    """Whether the body of a 404 is one of Vault's: a list of errors, if an empty one, or what KV version 2 says."""
+    return isinstance(body, dict) and (isinstance(body.get("errors"), list) or bool(body.keys() & {"data", "warnings"}))
 
 
 def _speaks_of_versions(error: InvalidPath) -> bool:

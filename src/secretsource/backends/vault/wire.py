@@ -15,6 +15,7 @@ import urllib3
 from hvac.adapters import Adapter
 from hvac.exceptions import VaultError
 
+from secretsource.backend import seconds_of_retry_after
 from secretsource.backends.vault.connection import connect
 from secretsource.document import MAX_BYTES, natural, parse_json
 from secretsource.errors import InvalidSecret
@@ -56,7 +57,7 @@ class Reply:
         except InvalidSecret as error:
             fault = f"the answer is {error.args[0]}" if self.body else "an empty answer"
         if not isinstance(document, dict):
-            raise InvalidSecret(f"{fault}{self._kind()}", hint=_NOT_VAULT)
+            raise InvalidSecret(f"{fault}{self._kind()}", hint=NOT_VAULT)
         return document
 
     def _kind(self) -> str:
@@ -64,7 +65,7 @@ class Reply:
         return f" ({kind})" if re.fullmatch("[a-z0-9/+.-]{1,40}", kind) and kind != "application/json" else ""
 
 
-_NOT_VAULT: Final = "is it a Vault that answers at VAULT_ADDR?"
+NOT_VAULT: Final = "is it a Vault that answers at VAULT_ADDR?"
 
 
 class Sender(NamedTuple):
@@ -125,7 +126,7 @@ class Wire:
         )
         reply = Reply(response.status, response.headers, _read(response))
         if response.status >= _FIRST_ERROR:
-            raise _error(method, path, reply)
+            raise _error(method, path, reply, deadline.clock.time())
         return {} if response.status == _NOTHING_TO_SAY and method != "GET" else reply.document()
 
     def close(self) -> None:
@@ -146,7 +147,7 @@ def _read(response: urllib3.BaseHTTPResponse) -> bytes:
     return b"".join(pieces)
 
 
-def _error(method: str, path: str, reply: Reply) -> VaultError:
+def _error(method: str, path: str, reply: Reply, now: float) -> VaultError:
     """The error of hvac for a status. It holds no text of the answer beyond the errors that Vault lists."""
     try:
         document = reply.document()
@@ -155,8 +156,8 @@ def _error(method: str, path: str, reply: Reply) -> VaultError:
     listed = document.get("errors")
     errors = [text for text in listed if isinstance(text, str)] if isinstance(listed, list) else []
     error = VaultError.from_status(reply.status, None, errors=errors, method=method, url=path, json=document)
-    wait = reply.headers.get("retry-after", "")
-    vars(error).update(status=reply.status, retry_after=float(wait) if wait.isdecimal() else None)
+    wait = seconds_of_retry_after(reply.headers.get("retry-after", ""), now)
+    vars(error).update(status=reply.status, retry_after=wait)
     return error
 
 

@@ -26,6 +26,19 @@ def test_each_calls_once_for_each_item_and_keeps_errors_apart() -> None:
     assert each(call, [], Deadline(10)) == {}
 
 
+def test_each_takes_what_would_end_a_thread_for_an_error_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """Without its text, which a thread would print."""
+
+    def call(item: int) -> int:
+        if item:
+            raise SystemExit("a value")
+        return item
+
+    results = each(call, [0, 1], Deadline(10))
+    assert (results[0], repr(results[1])) == (0, "RuntimeError('a SystemExit ended the call')")
+    assert capsys.readouterr().err == ""
+
+
 def test_each_runs_several_at_a_time_and_no_more_than_allowed() -> None:
     """Four workers meet at a gate for four; a fifth item waits its turn."""
     gate, running, most = threading.Barrier(4), 0, 0

@@ -168,6 +168,8 @@ def _attempt(call: Callable[[K], T], item: K) -> T | Exception:
         return call(item)
     except Exception as error:  # noqa: BLE001 - an item's error is its result; the caller classifies it
         return error
+    except BaseException as error:  # noqa: BLE001 - a thread would print it, and it may hold a value
+        return RuntimeError(f"a {type(error).__name__} ended the call")
 
 
 class PerProcess(Generic[K, V]):

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 import pytest
 
@@ -17,6 +16,7 @@ from secretsource.live.flight import Flights
 from secretsource.ref import Ref
 from secretsource.testing import override
 from secretsource.testing.processes import Child
+from tests.load import until
 
 PATIENCE = 20.0  # seconds
 
@@ -53,11 +53,9 @@ def app(store: MemoryBackend, *, ttl: float, max_stale: float = 3_600) -> type[S
     return App
 
 
-def until(live: Live[Settings], key: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while live.current.key != key:  # type: ignore[attr-defined]  # the class is made by a function
-        assert time.monotonic() < end
-        time.sleep(0.01)
+def has(live: Live[Settings], key: str) -> Callable[[], bool]:
+    """Whether a live object has that key by now."""
+    return lambda: live.current.key == key  # type: ignore[attr-defined]  # the class is made by a function
 
 
 def test_a_value_is_not_served_past_its_end_while_a_refresh_hangs(store: Hangs) -> None:
@@ -65,12 +63,12 @@ def test_a_value_is_not_served_past_its_end_while_a_refresh_hangs(store: Hangs) 
     with Live(app(store, ttl=0.2, max_stale=0.3)) as live:
         store.answers.clear()
         with pytest.raises(ResolutionError, match=r"key: UNAVAILABLE mine://shop#key: its store has not answered"):
-            until(live, "two")
+            until(has(live, "two"))
         assert not live.health().ok
         store.set("shop", '{"key": "two"}')
         store.answers.set()
         live.refresh(force=True)
-        until(live, "two")
+        until(has(live, "two"))
 
 
 def test_a_refresh_that_is_the_first_to_load_is_followed_by_others(store: Hangs) -> None:
@@ -80,7 +78,7 @@ def test_a_refresh_that_is_the_first_to_load_is_followed_by_others(store: Hangs)
         live = Live(app(store, ttl=0.2))
         await live.arefresh()
         store.set("shop", '{"key": "two"}')
-        await asyncio.to_thread(until, live, "two")
+        await asyncio.to_thread(until, has(live, "two"))
         live.close()
 
     asyncio.run(follow())

@@ -43,12 +43,12 @@ class EnvBackend(Backend):
 def _look_up(name: str) -> SecretValue | None:
     text = os.environ.get(name)
     if text is not None:
-        return SecretValue(_as_given(text))
+        return SecretValue(as_given(text))
     path = os.environ.get(f"{name}_FILE")
     return _from_file(f"{name}_FILE", path) if path else None
 
 
-def _as_given(text: str) -> str | bytes:
+def as_given(text: str) -> str | bytes:
     """Python puts surrogates in the place of what is not UTF-8; this gives such a value back as the bytes it was."""
     try:
         text.encode()

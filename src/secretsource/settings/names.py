@@ -6,7 +6,6 @@ delimiter and case mean what they mean there. What it works out anew for each fi
 
 from __future__ import annotations
 
-import os
 from types import UnionType
 from typing import TYPE_CHECKING, Any, NamedTuple, Union, get_args, get_origin
 from weakref import WeakKeyDictionary
@@ -15,6 +14,7 @@ from pydantic import AliasChoices, AliasPath
 from pydantic_settings import EnvSettingsSource
 from pydantic_settings.sources.utils import parse_env_vars
 
+from secretsource.backends.env import as_given
 from secretsource.document import ABSENT, as_text, natural, parse_json
 from secretsource.errors import InvalidSecret
 from secretsource.question import POINTER, Verbatim, WholePointer
@@ -106,7 +106,7 @@ class Names(EnvSettingsSource):
             text = self.env_vars.get(variable)
             if text is not None:
                 if shape.plain or text.startswith(POINTER):
-                    return self._variable_ref(variable), text if text.isascii() else _as_it_was(text)
+                    return self._variable_ref(variable), text if text.isascii() else as_given(text)
                 value = self._prepare(name, text, variable, is_json=is_json)
                 return self._variable_ref(variable), _inside(value, shape.inside[index])
         _, variable, is_json = shape.names[-1]
@@ -241,15 +241,6 @@ def _insides(info: FieldInfo, count: int) -> Sequence[Place]:
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
     paths = [tuple(choice.path[1:]) if isinstance(choice, AliasPath) else () for choice in choices]
     return [*paths, *[()] * count][:count]
-
-
-def _as_it_was(text: str) -> str | bytes:
-    """A variable's text; its bytes, where it is not UTF-8."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return os.fsencode(text)
-    return text
 
 
 def _is_bare(annotation: object) -> bool:

@@ -11,7 +11,7 @@ from secretsource.backend import Backend, Leasing, SecretValue
 from secretsource.cache import CachePolicy, Entry, Failure, Key, MemoryCache, Renew, Reply
 from secretsource.clock import Deadline
 from secretsource.document import check_size
-from secretsource.errors import BackendError, ConfigurationError, InvalidSecret, Outcome
+from secretsource.errors import BackendError, ConfigurationError, InvalidSecret, Outcome, joined
 from secretsource.forks import first_use
 from secretsource.leases import prolong_leases, revoke_leases, tend
 from secretsource.registry import backend_for, check_options
@@ -33,6 +33,9 @@ _CARRY_HOME: Final = 0.1  # seconds kept back from a backend's deadline, so that
 _SECOND_TRY_AFTER: Final = (0.1, 0.5)  # seconds, drawn evenly: many clients must not come back at the same moment
 
 
+_NOT_READ: Final = Reply(Entry(None, 0.0, 0.0))
+
+
 @dataclass(slots=True, eq=False)
 class Access:
     """How one load reaches the stores.
@@ -45,6 +48,7 @@ class Access:
         names: The sources that go by a field's names, by their text.
         renew: What is asked for anew, beside what is no longer fresh.
         wanted: The secrets that were looked up, with the ttl that their refs ask for.
+        closed: Whether no store is asked any more: what was not read yet counts as absent.
         production: Whether this is the profile in which an outage never falls to env, .env or a default.
     """
 
@@ -52,6 +56,7 @@ class Access:
     policy: CachePolicy = field(default_factory=CachePolicy)
     on_denied: Literal["raise", "next"] = "raise"
     on_unavailable: Literal["raise", "next"] = "raise"
+    closed: bool = False
     production: bool = False
     names: Mapping[str, Names] = field(default_factory=dict)
     renew: Renew = "expired"
@@ -92,6 +97,8 @@ class Access:
             ConfigurationError: An SDK is not installed, or the like.
         """
         keys = self._keys(refs)
+        if self.closed:
+            return {ref: self._seen.get(key, _NOT_READ) for ref, key in keys.items()}
         wanted: dict[Key, float | None] = {}
         for ref, key in keys.items():
             if key not in self._seen:
@@ -116,11 +123,9 @@ class Access:
     def _look_up(self, wanted: Mapping[Key, float | None], deadline: Deadline) -> set[Key]:
         """One lookup of every backend, and the keys that were held back until it is known whether a store is up."""
         pending = [self._begin(group, deadline) for group in _by_backend(wanted)]
-        for group in pending:
-            for key, reply in self.cache.finish(group, deadline).items():
-                if isinstance(reply.result, Failure) and reply.result.error is not None:
-                    raise reply.result.error
-                self._seen[key] = reply
+        replies = {key: reply for group in pending for key, reply in self.cache.finish(group, deadline).items()}
+        _raise_errors(reply.result for reply in replies.values())
+        self._seen |= replies
         return {key for group in pending for key in group.held}
 
     def revoke_leases(self, in_use: Container[Key], deadline: Deadline) -> None:
@@ -159,6 +164,14 @@ class Access:
             return {key: results[key.document] for key in keys}
 
         return self.cache.begin(wanted, load, deadline, self.policy, self.renew)
+
+
+def _raise_errors(results: Iterable[Entry | Failure]) -> None:
+    """Raise what is no answer of a store: all wrong configuration at once, or what would have ended a thread."""
+    errors = [result.error for result in results if isinstance(result, Failure) and result.error is not None]
+    configuration = [error for error in errors if isinstance(error, ConfigurationError)]
+    if errors:
+        raise joined(configuration) if configuration else errors[0]
 
 
 def _shorter(one: float | None, other: float | None) -> float | None:

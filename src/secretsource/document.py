@@ -174,6 +174,24 @@ def _pick_inside(document: Mapping[str, object], key: str) -> object:
     return ABSENT
 
 
+def enter(value: object, keys: Sequence[str]) -> tuple[str, object]:
+    """Go into a model's value: by the first of these keys that is there. JSON text is read.
+
+    Returns:
+        The key, and what is there or ABSENT.
+
+    Raises:
+        InvalidSecret: It is no object, which is not the same as an absent key.
+    """
+    if isinstance(value, str | bytes) and as_text(value).lstrip().startswith("{"):
+        value = parse_json(value)
+    if not isinstance(value, Mapping):
+        msg = "what is there is not an object with the model's fields"
+        raise InvalidSecret(msg)
+    found = ((key, pick(value, key)) for key in keys)
+    return next((pair for pair in found if pair[1] is not ABSENT), (keys[0], ABSENT))
+
+
 def as_text(value: object) -> str:
     """A value as text: as it stands, or as JSON where it is not text.
 

@@ -77,15 +77,32 @@ class UnknownBackend(ConfigurationError):
 
 
 class MissingExtra(ConfigurationError, ImportError):
-    """A backend's SDK is not installed. `.extra` names the extra that brings it."""
+    """A backend's SDK is not installed. `.extra` names the extra that brings it; several, separated by commas."""
 
     def __init__(self, what: str, extra: str) -> None:
-        self.extra = extra
-        super().__init__(f"{what} needs an SDK that is not installed: pip install 'secretsource[{extra}]'")
+        self.what, self.extra = what, extra
+        needs = "need SDKs that are" if "," in extra else "needs an SDK that is"
+        super().__init__(f"{what} {needs} not installed: pip install 'secretsource[{extra}]'")
 
     def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
-        what = str(self).partition(" needs an SDK")[0]
-        return type(self), (what, self.extra)
+        return type(self), (self.what, self.extra)
+
+
+def joined(errors: Sequence[ConfigurationError]) -> ConfigurationError:
+    """One error that says what all of them say, a line each; of their class, where they have one in common."""
+    distinct = list({str(error): error for error in errors}.values())
+    lines = dict.fromkeys(line for error in distinct for line in str(error).splitlines())
+    kinds = {type(error) for error in distinct}
+    if len(distinct) == 1:
+        return distinct[0]
+    if kinds == {MissingExtra}:
+        extras = [error for error in distinct if isinstance(error, MissingExtra)]
+        return MissingExtra(*(sep.join(sorted({getattr(e, name) for e in extras})) for name, sep in _JOINED_BY))
+    kind = kinds.pop() if len(kinds) == 1 and kinds <= {InvalidRef, UnknownBackend} else ConfigurationError
+    return kind("\n".join(lines))
+
+
+_JOINED_BY = (("what", ", "), ("extra", ","))
 
 
 class BackendError(SecretSourceError):

@@ -32,9 +32,22 @@ class Attempt(NamedTuple):
 
 
 class WholePointer(str):
-    """A pointer that stands for the whole model that a leaf is in."""
+    """A pointer that stands for the whole model that a leaf is in.
 
-    __slots__ = ()
+    Attributes:
+        depth: How many names of the leaf's path lead to that model.
+    """
+
+    __slots__ = ("depth",)
+
+    depth: int
+
+    @classmethod
+    def at(cls, depth: int, text: str) -> WholePointer:
+        """The pointer that the model at that depth has in its place."""
+        pointer = cls(text)
+        pointer.depth = depth
+        return pointer
 
 
 class Verbatim(str):
@@ -55,12 +68,21 @@ class Names(Protocol):
 
 
 class Step(NamedTuple):
-    """One place to look: a ref with the keys that may hold the value, or a source that goes by names."""
+    """One place to look: a ref with the keys that may hold the value, or a source that goes by names.
+
+    Attributes:
+        ref: Where.
+        keys: The keys inside the secret that may hold the value, first choice first; empty for the whole secret.
+        model: For a leaf of a nested model: the key of the model's value, empty for the whole secret.
+        below: For each name that leads from there to the leaf, the keys that may stand for it.
+        names: The name of a source that goes by names, see `Access.names`.
+    """
 
     ref: Ref
     keys: tuple[str, ...] = ()
+    model: str | None = None
+    below: tuple[tuple[str, ...], ...] = ()
     names: str | None = None
-    """The name of a source that goes by names, see `Access.names`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -71,11 +93,13 @@ class Question:
         path: The leaf's path.
         steps: Where to look, in order.
         accept: Makes what was found fit the field; raises InvalidSecret where it cannot.
+        below: For each name of the path after the first, the keys that may stand for it in a model's value.
     """
 
     path: tuple[str, ...]
     steps: Sequence[Step]
     accept: Callable[[object], object] = lambda value: value
+    below: tuple[tuple[str, ...], ...] = ()
     # how far it has got
     position: int = 0
     pointed: Step | None = None
@@ -93,11 +117,6 @@ class Question:
     def place(self) -> Step:
         """Where to look now; only while there is somewhere left."""
         return self.pointed or self.steps[self.position]
-
-    @property
-    def inside(self) -> str:
-        """Where the leaf is inside what a pointer to its whole model leads to."""
-        return "/".join(self.path[1:])
 
     def forget_value(self) -> None:
         """Let go of the value, once it is where it belongs."""

@@ -14,7 +14,8 @@ from secretsource.forks import holding_forks
 from secretsource.ref import Ref, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from importlib.metadata import EntryPoint
 
 ENTRY_POINTS: Final = "secretsource.backends"
 _LOOKS_LIKE: Final = 0.6
@@ -85,19 +86,29 @@ def _make(scheme: str, own: Mapping[str, Backend]) -> Backend:
 
 def _plug_in(scheme: str, own: Mapping[str, Backend]) -> object:
     """A third party's backend: looked up by its name alone, so that no other plug-in is loaded."""
-    from importlib.metadata import entry_points
-
-    found = list(entry_points(group=ENTRY_POINTS, name=scheme))
-    if not found:
-        known = sorted({*BUILT_IN, *own})
-        meant = did_you_mean(scheme, known, _LOOKS_LIKE)
-        others = f"others by an entry point in the group {ENTRY_POINTS!r}"
-        msg = f"there is no backend for {scheme}://{meant} (known: {', '.join(known)}; {others})"
-        raise UnknownBackend(msg)
+    if (fault := unknown_backend(scheme, own)) is not None:
+        raise fault
+    found = _plug_ins(scheme)
     if len({point.value for point in found}) > 1:
         msg = f"several installed packages answer to {scheme}://: {', '.join(sorted(point.value for point in found))}"
         raise ConfigurationError(msg)
     return found[0].load()()
+
+
+def _plug_ins(scheme: str) -> Sequence[EntryPoint]:
+    from importlib.metadata import entry_points
+
+    return list(entry_points(group=ENTRY_POINTS, name=scheme))
+
+
+def unknown_backend(scheme: str, own: Collection[str] = ()) -> UnknownBackend | None:
+    """What to say of a scheme that nobody answers to, or None. No backend is loaded for that."""
+    if scheme in BUILT_IN or scheme in own or _plug_ins(scheme):
+        return None
+    known = sorted({*BUILT_IN, *own})
+    meant = did_you_mean(scheme, known, _LOOKS_LIKE)
+    others = f"others by an entry point in the group {ENTRY_POINTS!r}"
+    return UnknownBackend(f"there is no backend for {scheme}://{meant} (known: {', '.join(known)}; {others})")
 
 
 def check_options(ref: Ref, backend: Backend) -> None:

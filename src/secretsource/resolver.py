@@ -12,14 +12,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from secretsource.cache import Entry, Failure, Reply
-from secretsource.document import ABSENT, as_text, pick
+from secretsource.document import ABSENT, as_text, enter, pick
 from secretsource.errors import BackendError, ConfigurationError, InvalidRef, InvalidSecret, Outcome
 from secretsource.question import POINTER, Answer, Attempt, Question, Step, Verbatim, WholePointer
 from secretsource.ref import Ref
 from secretsource.telemetry import is_anybody_watching, note_cache_hit, note_lookup
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from secretsource.access import Access
     from secretsource.clock import Deadline
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _DEVELOPMENT: Final = ("env", "dotenv")
 
 
-def resolve(questions: Sequence[Question], access: Access, deadline: Deadline) -> None:
+def resolve(questions: Iterable[Question], access: Access, deadline: Deadline) -> None:
     """Answer every question, at the latest at the deadline. The answers are left in the questions.
 
     Raises:
@@ -103,11 +103,16 @@ def _point(question: Question, ref: Ref, text: str) -> None:
         )
         return
     question.trail.append(Attempt(ref, Outcome.FOUND, 0.0, f"points to {target}"))
-    keys = [target.key] if target.key is not None else []
-    if isinstance(text, WholePointer):
-        keys.append(question.inside)
-    key = "/".join(keys) if keys else None
-    question.pointed = Step(target.with_key(key), () if key is None else (key,))
+    question.pointed = _step_at(target, question, text.depth if isinstance(text, WholePointer) else None)
+
+
+def _step_at(target: Ref, question: Question, depth: int | None) -> Step:
+    """Where a pointer leads: to the leaf's own value, or to that of the model at that depth of its path."""
+    if depth is None:
+        return Step(target, () if target.key is None else (target.key,))
+    rest, model = question.path[depth:], target.key or ""
+    key = "/".join([model, *rest] if model else rest)
+    return Step(target.with_key(key), (key,), model, question.below[depth - 1 :])
 
 
 def _ask_stores(questions: Sequence[Question], access: Access, deadline: Deadline) -> None:
@@ -119,7 +124,7 @@ def _ask_stores(questions: Sequence[Question], access: Access, deadline: Deadlin
     watched = is_anybody_watching()
     for document, together in by_secret.items():
         reply = _usable(replies[together[0].place.ref], together, access)
-        if watched or isinstance(reply.result, Failure) or reply.setback is not None:
+        if not access.closed and (watched or isinstance(reply.result, Failure) or reply.setback is not None):
             _note(document, together, reply, access)
         for question in together:
             _hear(question, question.place, reply, access)
@@ -210,16 +215,46 @@ def _is_pointer(ref: Ref, value: object) -> bool:
 def _extract(step: Step, entry: Entry) -> tuple[Ref, object]:
     """The step's value out of the whole secret: by the first key that is there."""
     assert entry.value is not None  # noqa: S101 - for mypy; the caller has looked
+    raw = entry.value.raw
     if not step.keys:
-        return step.ref, _decoded(step.ref, entry.value.raw)
+        return step.ref, _decoded(step.ref, raw)
+    if step.model == "" and _is_encoded(step.ref, raw):
+        return _extract_from_model(step, raw)
     document = entry.document()
     if not isinstance(document, Mapping | list):
         msg = "the secret is not a JSON object, so it has no keys"
-        raise InvalidSecret(msg, hint="leave the #key out to take the secret whole")
+        raise InvalidSecret(msg, hint=None if step.model == "" else "leave the #key out to take the secret whole")
+    if any(len(keys) > 1 for keys in step.below) and (found := _extract_from_document(step, document))[1] is not ABSENT:
+        return found
     for key in step.keys:
-        if (found := pick(document, key)) is not ABSENT:
-            return (step.ref if key == step.ref.key else step.ref.with_key(key)), _decoded(step.ref, found)
-    return step.ref, ABSENT
+        if (value := pick(document, key)) is not ABSENT:
+            return (step.ref if key == step.ref.key else step.ref.with_key(key)), _decoded(step.ref, value)
+    return _extract_from_document(step, document)
+
+
+def _extract_from_document(step: Step, document: object) -> tuple[Ref, object]:
+    """A model's leaf, where it is not simply under its fields' names."""
+    model = ABSENT if step.model is None else pick(document, step.model) if step.model else document
+    return (step.ref, ABSENT) if model is ABSENT else _extract_from_model(step, model)
+
+
+def _extract_from_model(step: Step, value: object) -> tuple[Ref, object]:
+    """A leaf out of its model's value, by its fields' names or aliases. A ref leads no further than to JSON text."""
+    encoded = _is_encoded(step.ref, value)
+    value = _decoded(step.ref, value) if encoded else value
+    path, opaque = [step.model] if step.model else [], isinstance(value, str | bytes)
+    for keys in step.below:
+        key, value = enter(value, keys)
+        if value is ABSENT:
+            return step.ref, ABSENT
+        if not opaque:
+            path.append(key)
+        opaque = opaque or isinstance(value, str | bytes)
+    return step.ref.with_key("/".join(path) or None), value if encoded else _decoded(step.ref, value)
+
+
+def _is_encoded(ref: Ref, value: object) -> bool:
+    return "encoding" in ref.options and isinstance(value, str | bytes)
 
 
 def _decoded(ref: Ref, value: object) -> object:

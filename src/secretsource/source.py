@@ -26,10 +26,14 @@ class Expansion(NamedTuple):
     Attributes:
         ref: The ref, with the key that is tried first.
         keys: The keys inside the secret that may hold the value, first choice first; empty for the whole secret.
+        model: For a leaf of a nested model: the key of the model's value, empty for the whole secret.
+        rest: The names that lead from there to the leaf.
     """
 
     ref: Ref
     keys: tuple[str, ...]
+    model: str | None = None
+    rest: tuple[str, ...] = ()
 
 
 class Source:
@@ -110,16 +114,19 @@ class Source:
             msg = f"{self.text} does not serve {'.'.join(path)}: {fault}"
             raise InvalidRef(msg)
         options = {name: _fill(value, {}, profile) for name, value in self._options.items() if name != "case"}
-        keys = self._keys(words, profile, taken)
-        return Expansion(Ref(self.scheme, location, options, keys[0] if keys else None), keys)
+        rest = tuple(self._not_yet_named(words, taken))
+        base, keys = self._keys(words, profile, rest)
+        return Expansion(
+            Ref(self.scheme, location, options, keys[0] if keys else None), keys, base if rest else None, rest
+        )
 
-    def _keys(self, words: Sequence[str], profile: str, taken: int) -> tuple[str, ...]:
-        rest = self._not_yet_named(words, taken)
+    def _keys(self, words: Sequence[str], profile: str, rest: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+        """The key that the source itself names, and those that may hold the value."""
         if self._key is None:
-            return ("/".join(rest),) if rest else ()
+            return "", ("/".join(rest),) if rest else ()
         base = _fill(self._key, {"name": words[0], "path": "/".join(words)}, profile)
         flat = _fill(self._key, {"name": words[0], "path": FLAT.join(words)}, profile)
-        return tuple(dict.fromkeys(("/".join([base, *rest]), FLAT.join([flat, *rest]))))
+        return base, tuple(dict.fromkeys(("/".join([base, *rest]), FLAT.join([flat, *rest]))))
 
     def _not_yet_named(self, words: Sequence[str], taken: int) -> Sequence[str]:
         template = self._location + (self._key or "")
@@ -153,6 +160,11 @@ def _location_names(scheme: str, words: Sequence[str]) -> dict[str, str]:
 
 def _recase(name: str, case: str | None) -> str:
     return name if case is None else "/".join(_RECASE[case](_words(part)) for part in name.split("/"))
+
+
+def every_case(name: str) -> list[str]:
+    """A name in all the ways in which the option `case` may have it written."""
+    return [recase(_words(name)) for recase in _RECASE.values()]
 
 
 def _words(name: str) -> list[str]:

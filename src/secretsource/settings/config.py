@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from secretsource.backend import Backend
 from secretsource.cache import CachePolicy
-from secretsource.errors import ConfigurationError
+from secretsource.errors import ConfigurationError, joined
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic_settings import BaseSettings
 
 TIMEOUT: Final = 10.0
@@ -33,13 +35,16 @@ def load_config(settings_cls: type[BaseSettings]) -> LoadConfig:
         ConfigurationError: A key has a value that makes no sense.
     """
     config: Mapping[str, Any] = settings_cls.model_config
-    return LoadConfig(
-        backends=own_backends(config),
-        cache=_policy(config.get("cache")),
-        timeout=_timeout(config.get("timeout", TIMEOUT)),
-        on_denied=_choice(config, "on_denied"),
-        on_unavailable=_choice(config, "on_unavailable"),
-    )
+    checked: dict[str, Any] = {}
+    faults = []
+    for key, check in _CHECKS.items():
+        try:
+            checked[key] = check(config)
+        except ConfigurationError as error:
+            faults.append(error)
+    if faults:
+        raise joined(faults)
+    return LoadConfig(**checked)
 
 
 def own_backends(config: Mapping[str, Any]) -> Mapping[str, Backend]:
@@ -57,7 +62,8 @@ def own_backends(config: Mapping[str, Any]) -> Mapping[str, Backend]:
     return backends
 
 
-def _policy(policy: object) -> CachePolicy:
+def _policy(config: Mapping[str, Any]) -> CachePolicy:
+    policy = config.get("cache")
     if policy is None:
         return CachePolicy()
     if not isinstance(policy, CachePolicy):
@@ -66,16 +72,29 @@ def _policy(policy: object) -> CachePolicy:
     return policy
 
 
-def _timeout(timeout: object) -> float:
+def _timeout(config: Mapping[str, Any]) -> float:
+    timeout = config.get("timeout", TIMEOUT)
     if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
         msg = "timeout is a number of seconds above 0"
         raise ConfigurationError(msg)
     return float(timeout)
 
 
-def _choice(config: Mapping[str, Any], name: str) -> Any:
-    value = config.get(name, "raise")
-    if value not in ("raise", "next"):
-        msg = f'{name} takes "raise" or "next"'
-        raise ConfigurationError(msg)
-    return value
+def _choice(name: str) -> Callable[[Mapping[str, Any]], str]:
+    def check(config: Mapping[str, Any]) -> str:
+        value: str = config.get(name, "raise")
+        if value not in ("raise", "next"):
+            msg = f'{name} takes "raise" or "next"'
+            raise ConfigurationError(msg)
+        return value
+
+    return check
+
+
+_CHECKS: Final[Mapping[str, Callable[[Mapping[str, Any]], object]]] = {
+    "backends": own_backends,
+    "cache": _policy,
+    "timeout": _timeout,
+    "on_denied": _choice("on_denied"),
+    "on_unavailable": _choice("on_unavailable"),
+}

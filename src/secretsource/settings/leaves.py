@@ -40,6 +40,7 @@ class Leaf(NamedTuple):
     Attributes:
         path: The fields' names, outermost first.
         places: For each name of the path, the keys under which pydantic takes it; the first is the one to give.
+        keys: For each name of the path, the keys that may stand for it in a model's value: its aliases, then its name.
         field: The innermost field.
         steering: What `From`s say, outermost first, each with how many names of the path its field takes.
         kind: How text becomes a value: `json`, `bytes`, `native` (numbers as numbers) or `text`.
@@ -51,6 +52,7 @@ class Leaf(NamedTuple):
 
     path: tuple[str, ...]
     places: tuple[tuple[Place, ...], ...]
+    keys: tuple[tuple[str, ...], ...]
     field: FieldInfo
     steering: tuple[tuple[int, From], ...]
     kind: Literal["json", "bytes", "native", "text"]
@@ -135,12 +137,13 @@ def _walk(model: type[Any], way: _Way, *, decoding: bool) -> Iterator[Leaf]:
 
 
 def _leaf(way: _Way, info: FieldInfo, *, decoding: bool) -> Leaf:
-    metadata, members = _metadata(info), list(_members(info.annotation))
+    metadata, members = _metadata(info), [_inside_secret(member) for member in _members(info.annotation)]
     is_json = any(_is_complex(member) for member in members) and not _holds_json_text(metadata)
     decode = ForceDecode in metadata or (decoding and NoDecode not in metadata)
     return Leaf(
         path=way.path,
         places=way.places,
+        keys=tuple(map(_keys, way.path, way.places)),
         field=info,
         steering=way.steering,
         kind="json" if is_json else _simple_kind(members),
@@ -175,6 +178,10 @@ def places(name: str, info: FieldInfo, config: Mapping[str, Any]) -> tuple[Place
     found = [tuple(choice.path) if isinstance(choice, AliasPath) else (choice,) for choice in choices]
     plain_first = sorted(found, key=len)
     return (*plain_first, (name,)) if by_name and (name,) not in plain_first else tuple(plain_first)
+
+
+def _keys(name: str, places_: Sequence[Place]) -> tuple[str, ...]:
+    return (*("/".join(map(str, place)) for place in places_ if place != (name,)), name)
 
 
 def _metadata(info: FieldInfo) -> Sequence[Any]:
@@ -234,14 +241,13 @@ def _holds_json_text(metadata: Sequence[Any]) -> bool:
 
 
 def _simple_kind(members: Sequence[Any]) -> Literal["bytes", "native", "text"]:
-    plain = [_inside_secret(member) for member in members]
-    if any(isinstance(member, type) and issubclass(member, bytes | bytearray | SecretBytes) for member in plain):
+    if any(isinstance(member, type) and issubclass(member, bytes | bytearray | SecretBytes) for member in members):
         return "bytes"
-    return "native" if any(_takes_numbers(member) for member in plain) else "text"
+    return "native" if any(_takes_numbers(member) for member in members) else "text"
 
 
 def _inside_secret(member: Any) -> Any:
-    """`Secret[int]` takes what `int` takes."""
+    """What a member is taken for: `Secret[int]` takes what `int` takes."""
     args = get_args(member)
     return plain_type(args[0]) if _is_secret(member) and args else member
 

@@ -9,15 +9,18 @@ from pydantic_settings import EnvSettingsSource
 
 from secretsource.access import Access
 from secretsource.clock import Deadline
-from secretsource.errors import Outcome, Problem, ResolutionError
+from secretsource.errors import ConfigurationError, Outcome, Problem, ResolutionError, joined
 from secretsource.redaction import remember
 from secretsource.resolver import resolve
 from secretsource.settings.config import load_config
+from secretsource.settings.extras import find_extras
+from secretsource.settings.leaves import leaves_by_path
 from secretsource.settings.placement import leaves_at, place_values, supplied
 from secretsource.settings.plan import PRODUCTION, Plan, plan_for, standard_chain, warn_of_ignored
 from secretsource.settings.provenance import Record, searched
 from secretsource.settings.renewal import current_renewal
 from secretsource.settings.scrub import without_input
+from secretsource.settings.sources import chain_is_all, run_sources, suppliers
 from secretsource.settings.variables import LazyNames
 
 if TYPE_CHECKING:
@@ -26,10 +29,12 @@ if TYPE_CHECKING:
     from pydantic import ValidationError
     from pydantic_settings import BaseSettings
 
-    from secretsource.question import Question
+    from secretsource.question import Answer, Question
     from secretsource.settings.config import LoadConfig
     from secretsource.settings.explanation import Explanation
     from secretsource.settings.leaves import Leaf
+
+Path = tuple[str, ...]
 
 current_load: ContextVar[Load | None] = ContextVar("current_load", default=None)
 """The load that a Settings object in the making is waiting for."""
@@ -46,12 +51,13 @@ class Load:
     def __init__(self, settings_cls: type[BaseSettings], given: Mapping[str, Any] | None = None) -> None:
         self.settings_cls = settings_cls
         self.env_settings: Any = None
+        self.sources: Mapping[str, Mapping[str, Any]] = {}
         self._given = given or {}
         self._renewal = current_renewal.get()
         self._inputs: list[object] = [self._given]
         self._plan: Plan | None = None
-        self._questions: Sequence[Question] = ()
-        self._secret: frozenset[tuple[str, ...]] = frozenset()
+        self._questions: dict[Path, Question] = {}
+        self._secret: frozenset[Path] = frozenset()
 
     def run(self, chain: object, state: Mapping[str, Any]) -> dict[str, Any]:
         """Find every leaf that is not in the state of the earlier sources.
@@ -59,23 +65,37 @@ class Load:
         Raises:
             ConfigurationError: The declaration makes no sense, or an SDK is missing.
         """
-        config = load_config(self.settings_cls)
         with_dotenv = self._given.get("_env_file") is not None
-        self._plan = plan = plan_for(self.settings_cls, chain, with_dotenv=with_dotenv)
-        warn_of_ignored(self.settings_cls, plan)
-        open_leaves = [leaf for leaf in plan.leaves.values() if not state or not supplied(leaf, state)]
-        stage = None if self._renewal is None else self._renewal.stage
-        self._questions = [plan.question(leaf.path, stage) for leaf in open_leaves]
-        access = self._access(plan, config)
-        resolve(self._questions, access, Deadline(config.timeout, access.cache.clock))
+        config, self._plan = declaration(self.settings_cls, chain, with_dotenv=with_dotenv)
+        warn_of_ignored(self.settings_cls, self._plan)
+        questions = self._open_questions(self._plan, state)
+        access = self._access(self._plan, config)
+        deadline = Deadline(config.timeout, access.cache.clock)
+        resolve(questions.values(), access, deadline)
         if self._renewal is not None:
-            self._renewal.settle(self._questions, access)
-        values = place_values(self._found(plan))
-        self._secret = self._note_secrets(plan, access)
+            self._renewal.settle(questions.values(), access)
+        extras = find_extras(self._plan.open_models, access, deadline) if self._plan.open_models else []
+        found = [*self._found(questions), *((extra.leaf, extra.answer) for extra in extras)]
+        values = place_values((leaf, answer.value) for leaf, answer in found)
+        self._secret |= self._note_secrets(found, access)
         self._inputs += [state, values]
-        for question in self._questions:
-            question.forget_value()
+        self._take(questions)
         return values
+
+    def _open_questions(self, plan: Plan, state: Mapping[str, Any]) -> dict[Path, Question]:
+        """What is to be asked: all that no earlier source has, and in which no earlier chain has failed."""
+        stage = None if self._renewal is None else self._renewal.stage
+        failed = {path for path, question in self._questions.items() if _has_failed(question)}
+        leaves = [leaf for leaf in plan.leaves.values() if leaf.path not in failed]
+        return {leaf.path: plan.question(leaf.path, stage) for leaf in leaves if not state or not supplied(leaf, state)}
+
+    def _take(self, questions: Mapping[Path, Question]) -> None:
+        """Keep what became of the questions, without the values; where another chain was asked before, after that."""
+        for path, question in questions.items():
+            question.forget_value()
+            if path in self._questions:
+                question.trail[:0] = self._questions[path].trail
+        self._questions |= questions
 
     def _access(self, plan: Plan, config: LoadConfig) -> Access:
         access = Access(
@@ -93,22 +113,20 @@ class Load:
         access.names = LazyNames(plan, like, access, self._given)
         return access
 
-    def _found(self, plan: Plan) -> Iterable[tuple[Leaf, object]]:
-        for question in self._questions:
+    def _found(self, questions: Mapping[Path, Question]) -> Iterable[tuple[Leaf, Answer]]:
+        leaves = leaves_by_path(self.settings_cls)
+        for path, question in questions.items():
             if question.answer is not None and question.answer.outcome is Outcome.FOUND:
-                yield plan.leaves[question.path], question.answer.value
+                yield leaves[path], question.answer
 
-    def _note_secrets(self, plan: Plan, access: Access) -> frozenset[tuple[str, ...]]:
+    def _note_secrets(self, found: Iterable[tuple[Leaf, Answer]], access: Access) -> frozenset[Path]:
         """Which leaves came out of a secret store; their values, and those of secret types, are kept out of logs."""
         paths = set()
-        for question in self._questions:
-            answer = question.answer
-            if answer is None or answer.outcome is not Outcome.FOUND or answer.ref is None:
-                continue
-            if answer.entry is not None and access.backend(answer.ref.scheme).secret:
-                paths.add(question.path)
+        for leaf, answer in found:
+            if answer.ref is not None and answer.entry is not None and access.backend(answer.ref.scheme).secret:
+                paths.add(leaf.path)
                 remember(answer.value)
-            elif plan.leaves[question.path].sensitive:
+            elif leaf.sensitive:
                 remember(answer.value)
         return frozenset(paths)
 
@@ -127,13 +145,13 @@ class Load:
         Args:
             errors: What validation found wrong, without inputs.
         """
-        failed = {question.path: _problem(question) for question in self._questions if _has_failed(question)}
+        failed = {path: _problem(question) for path, question in self._questions.items() if _has_failed(question)}
         beside = [problem for item in errors for problem in self._validation_problems(item, failed)]
-        passed_over = any(question.answer and question.answer.setback for question in self._questions)
+        passed_over = any(question.answer and question.answer.setback for question in self._questions.values())
         stopped = failed or (passed_over and any(problem.outcome is not Outcome.MISSING for problem in beside))
         return [*failed.values(), *beside] if stopped else []
 
-    def _validation_problems(self, item: Any, failed: Mapping[tuple[str, ...], Problem]) -> Iterable[Problem]:
+    def _validation_problems(self, item: Any, failed: Mapping[Path, Problem]) -> Iterable[Problem]:
         leaves = [] if self._plan is None else leaves_at(item["loc"], self._plan.leaves.values())
         if any(leaf.path in failed for leaf in leaves):
             return
@@ -147,7 +165,7 @@ class Load:
         yield Problem(".".join(map(str, item["loc"])) or "settings", Outcome.INVALID, ref, item["msg"])
 
     def _question(self, leaf: Leaf) -> Question | None:
-        return next((question for question in self._questions if question.path == leaf.path), None)
+        return self._questions.get(leaf.path)
 
     def _add_notes(self, error: ValidationError) -> None:
         """Say for each field that is missing or invalid where it was searched, and what each place said (PEP 678)."""
@@ -161,7 +179,31 @@ class Load:
 
     def record(self) -> Record:
         """Where each value came from, without the values."""
-        return Record(self.settings_cls, self._plan, self._questions, self._secret)
+        profile = "" if self._plan is None else self._plan.profile
+        others = suppliers(leaves_by_path(self.settings_cls).values(), self.sources) if self.sources else {}
+        return Record(self.settings_cls, profile, self._questions.values(), self._secret, others)
+
+
+def declaration(
+    settings_cls: type[BaseSettings], chain: object = None, *, with_dotenv: bool = False
+) -> tuple[LoadConfig, Plan]:
+    """What a class says about its loads, checked. Arguments are those of `plan_for`.
+
+    Raises:
+        ConfigurationError: Something makes no sense; with a line for each thing.
+    """
+    faults, config, plan = [], None, None
+    try:
+        config = load_config(settings_cls)
+    except ConfigurationError as error:
+        faults.append(error)
+    try:
+        plan = plan_for(settings_cls, chain, with_dotenv=with_dotenv)
+    except ConfigurationError as error:
+        faults.append(error)
+    if config is None or plan is None:
+        raise joined(faults)
+    return config, plan
 
 
 def _has_failed(question: Question) -> bool:
@@ -203,7 +245,13 @@ def explain(settings: BaseSettings | type[BaseSettings]) -> Explanation:
 
 def record_of(settings_cls: type[BaseSettings]) -> Record:
     """Where the values of a class would come from now, without making one."""
-    chain = None if settings_cls.model_config.get("chain") is not None else standard_chain(settings_cls)
     load = Load(settings_cls)
-    load.run(chain, {})
+    if chain_is_all(settings_cls):
+        load.run(None if settings_cls.model_config.get("chain") is not None else standard_chain(settings_cls), {})
+        return load.record()
+    token = current_load.set(load)
+    try:
+        load.sources = run_sources(settings_cls)
+    finally:
+        current_load.reset(token)
     return load.record()

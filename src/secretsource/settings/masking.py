@@ -29,9 +29,9 @@ def mask_strings(settings: BaseModel, paths: Collection[Path]) -> None:
         owner: Any = settings
         for name in path[:-1]:
             owner = getattr(owner, name, None)
-        fields = getattr(owner, "__dict__", {})
-        if path[-1] in fields:
-            fields[path[-1]] = _masked(fields[path[-1]])
+        for fields in (getattr(owner, "__dict__", None), getattr(owner, "__pydantic_extra__", None)):
+            if fields and path[-1] in fields:
+                fields[path[-1]] = _masked(fields[path[-1]])
 
 
 def _masked(value: Any) -> Any:

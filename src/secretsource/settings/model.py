@@ -72,7 +72,7 @@ class ChainSettingsSource(PydanticBaseSettingsSource):
 
     def __init__(self, settings_cls: type[BaseSettings], chain: object = None) -> None:
         super().__init__(settings_cls)
-        self._chain = chain
+        self.chain = chain
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002
         """Nothing: all fields are found at once, when the source is called."""
@@ -85,7 +85,8 @@ class ChainSettingsSource(PydanticBaseSettingsSource):
         running = current_load.get()
         of_ours = running is not None and running.settings_cls is self.settings_cls
         load = running if running is not None and of_ours else Load(self.settings_cls)
-        values = load.run(self._chain, self.current_state)
+        values = load.run(self.chain, self.current_state)
+        load.sources = self.settings_sources_data  # which those that come after this one will be in, too
         if not of_ours and (problems := load.problems(())):
             raise ResolutionError(problems, title=self.settings_cls.__name__)
         return values
@@ -190,6 +191,7 @@ class _Except(PydanticBaseSettingsSource):
     def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
         super().__init__(settings_cls)
         self._source = source
+        self.__name__ = type(source).__name__
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:
         return self._source.get_field_value(field, field_name)

@@ -15,7 +15,7 @@ from pydantic_settings import EnvSettingsSource
 from pydantic_settings.sources.utils import parse_env_vars
 
 from secretsource.backends.env import as_given
-from secretsource.document import ABSENT, as_text, natural, parse_json
+from secretsource.document import ABSENT, as_text, enter, natural, parse_json
 from secretsource.errors import InvalidSecret
 from secretsource.question import POINTER, Verbatim, WholePointer
 
@@ -91,14 +91,32 @@ class Names(EnvSettingsSource):
         if name not in self._found:
             self._found[name] = self._find_field(name)
         ref, value = self._found[name]
-        if isinstance(value, str) and value.startswith(POINTER):  # nested variables beside it still count
-            nested = _walk(self._nested(name), self._leaves[path])
-            return (ref, WholePointer(value)) if nested is ABSENT else (self._nested_ref(name, path), nested)
-        if value is not ABSENT and not isinstance(value, dict):
-            msg = "what is there is not an object with the model's fields"
-            raise InvalidSecret(msg, ref=ref)
-        ref, found = self._nested_ref(name, path), _walk(value, self._leaves[path])
+        if _is_pointer(value):  # nested variables beside it still count
+            beside = self._inside(path, self._nested(name))
+            return self._inside(path, value) if beside[1] is ABSENT else beside
+        ref, found = self._inside(path, value)
         return (found is ABSENT and self._find_nested_file(ref, path)) or (ref, found)
+
+    def _inside(self, path: tuple[str, ...], value: object) -> tuple[Ref, object]:
+        """Where a leaf is in the value of the outermost model that it is in."""
+        for depth, keys in enumerate(self._keys_below(path), 1):
+            ref, fault = self._nested_ref(path[0], path[:depth]), ""
+            if _is_pointer(value):
+                return ref, WholePointer.at(depth, str(value))
+            if value is ABSENT:
+                break
+            try:
+                _, value = enter(value, keys)
+            except InvalidSecret as error:
+                fault = error.args[0]
+            if fault:
+                raise InvalidSecret(fault, ref=ref)
+        return self._nested_ref(path[0], path), value
+
+    def _keys_below(self, path: tuple[str, ...]) -> Sequence[Sequence[str]]:
+        """For each name of a path after the first the keys that may stand for it; it may be the path of a model."""
+        leaf = self._leaves.get(path) or next(one for one in self._leaves.values() if one.path[: len(path)] == path)
+        return leaf.keys[1 : len(path)]
 
     def _find_field(self, name: str) -> tuple[Ref, object]:
         shape = self._shape_of.get(name) or self._learn(name)
@@ -138,6 +156,10 @@ class Names(EnvSettingsSource):
         if value is None:
             return ABSENT
         return self._restored(info, value)
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        """JSON decoded as pydantic-settings does it; a pointer in its place stays one."""
+        return value if _is_pointer(value) else super().decode_complex_value(field_name, field, value)
 
     def _nested(self, name: str) -> object:
         info = self.settings_cls.model_fields[name]
@@ -219,11 +241,8 @@ class Names(EnvSettingsSource):
         return self._variable_ref(delimiter.join([variable, *path[1:]]))
 
 
-def _walk(value: object, leaf: Leaf) -> object:
-    for name, places in zip(leaf.path[1:], leaf.places[1:], strict=True):
-        tried = (_inside(value, place) for place in (*places, (name,)))
-        value = next((found for found in tried if found is not ABSENT), ABSENT)
-    return value
+def _is_pointer(value: object) -> bool:
+    return isinstance(value, str) and value.startswith(POINTER)
 
 
 def _inside(value: object, place: Place) -> object:

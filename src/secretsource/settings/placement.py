@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -24,10 +23,11 @@ def place_values(found: Iterable[tuple[Leaf, object]]) -> dict[str, Any]:
 
 
 def _put(data: Any, keys: Sequence[str | int], value: object) -> None:
-    for key, following in pairwise(keys):
+    """Put a value at a path. Positions become keys of a table: pydantic takes them so, and a list has no gaps."""
+    for key in keys[:-1]:
         _make_room(data, key)
         if not isinstance(data[key], dict | list):
-            data[key] = [] if isinstance(following, int) else {}
+            data[key] = {}
         data = data[key]
     _make_room(data, keys[-1])
     data[keys[-1]] = value

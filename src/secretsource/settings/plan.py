@@ -12,11 +12,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from weakref import WeakKeyDictionary
 
-from secretsource.errors import ConfigurationError, InvalidRef
+from secretsource.errors import ConfigurationError, InvalidRef, joined
 from secretsource.question import Question, Step
 from secretsource.ref import Ref, did_you_mean, encode
-from secretsource.registry import BUILT_IN
+from secretsource.registry import BUILT_IN, unknown_backend
 from secretsource.settings.config import own_backends
+from secretsource.settings.extras import OpenModel, open_models
 from secretsource.settings.leaves import Leaf, leaves_by_path
 from secretsource.source import Source
 
@@ -42,6 +43,7 @@ class Plan(NamedTuple):
         steps: For each path the places to look, in order.
         by_names: The sources that go by a field's names, by their text.
         optional: For each path how many of its names lead to a field with a default.
+        open_models: The nested models that take or refuse what is beside their fields, each with the places to look.
     """
 
     profile: str
@@ -49,13 +51,15 @@ class Plan(NamedTuple):
     steps: Mapping[tuple[str, ...], Sequence[Step]]
     by_names: Mapping[str, Source]
     optional: Mapping[tuple[str, ...], tuple[int, ...]]
+    open_models: Sequence[tuple[OpenModel, Sequence[Step]]]
 
     def question(self, path: tuple[str, ...], stage: str | None = None) -> Question:
         """The question that finds a leaf's value; `stage`: in that stage, where the store has stages (AWS)."""
         steps = self.steps[path]
         if stage is not None:
             steps = [one for step in steps for one in _in_stage(step, stage)]
-        return Question(path, steps, self.leaves[path].fit)
+        leaf = self.leaves[path]
+        return Question(path, steps, leaf.fit, leaf.keys[1:] if len(path) > 1 else ())
 
 
 def _in_stage(step: Step, stage: str) -> Sequence[Step]:
@@ -64,7 +68,7 @@ def _in_stage(step: Step, stage: str) -> Sequence[Step]:
     if ref.scheme != "aws-sm" or {"stage", "version"} & ref.options.keys():
         return [step]
     options = {**ref.options, "stage": stage, "ttl": _TTL_OF_STAGE}
-    return [Step(Ref(ref.scheme, ref.location, options, ref.key), step.keys), step]
+    return [step._replace(ref=Ref(ref.scheme, ref.location, options, ref.key)), step]
 
 
 _TTL_OF_STAGE: Final = "1"  # seconds: a rotation goes through the stages in a few of them
@@ -91,7 +95,8 @@ def plan_for(settings_cls: type[BaseSettings], chain: object = None, *, with_dot
     cached = _plans.setdefault(settings_cls, {})
     key = (profile, texts, schemes, id(leaves))
     if key not in cached:
-        cached[key] = _Planner(profile, texts, schemes).plan(leaves)
+        models = open_models(settings_cls, leaves.values())
+        cached[key] = _Planner(profile, texts, schemes).plan(leaves, models)
     return cached[key]
 
 
@@ -105,6 +110,13 @@ def chain_in_force(settings_cls: type[BaseSettings], chain: object = None) -> tu
     if replaced:
         return profile, tuple(replaced)
     return profile, _texts(declared[profile] if isinstance(declared, Mapping) else declared)
+
+
+def _keys_below(leaf: Leaf, names: Sequence[str], rest: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """For each name of the rest of a leaf's path the keys that may stand for it: what `From` says, or its aliases."""
+    start = len(names) - len(rest)
+    below = zip(leaf.keys[start:], names[start:], leaf.path[start:], rest, strict=True)
+    return tuple((*keys[:-1], word) if name == own else (word,) for keys, name, own, word in below)
 
 
 def _with_dotenv(texts: tuple[str, ...]) -> tuple[str, ...]:
@@ -183,16 +195,16 @@ class _Planner:
         self._profile, self._schemes = profile, schemes
         self._by_names: dict[str, Source] = {}
         self._sources: dict[tuple[str, bool], Source | None] = {}
-        self._faults: dict[str, type[ConfigurationError]] = {}
+        self._faults: list[ConfigurationError] = []
         self._chain = self._read(texts, in_chain=True)
 
-    def plan(self, leaves: Mapping[tuple[str, ...], Leaf]) -> Plan:
+    def plan(self, leaves: Mapping[tuple[str, ...], Leaf], models: Iterable[OpenModel]) -> Plan:
         steps = {path: tuple(self._steps(leaf)) for path, leaf in leaves.items()}
+        beside = [(model, tuple(self._steps(model.leaf))) for model in models]
         if self._faults:
-            kinds = set(self._faults.values())
-            raise (kinds.pop() if len(kinds) == 1 else ConfigurationError)("\n".join(self._faults))
+            raise joined(self._faults)
         optional = {path: leaf.optional for path, leaf in leaves.items()}
-        return Plan(self._profile, leaves, steps, self._by_names, optional)
+        return Plan(self._profile, leaves, steps, self._by_names, optional, beside)
 
     def _read(self, texts: Iterable[str], *, in_chain: bool) -> list[Source]:
         for text in texts:
@@ -201,13 +213,18 @@ class _Planner:
                 try:
                     source = Source(text, in_chain=in_chain, schemes=self._schemes)
                 except ConfigurationError as error:
-                    self._faults[str(error)] = type(error)
+                    self._faults.append(error)
                 else:
-                    self._sources[text, in_chain] = source
-                    if source.by_names:
-                        self._by_names[text] = source
+                    self._take(text, source, in_chain=in_chain)
         found = (self._sources[text, in_chain] for text in texts)
         return [source for source in found if source is not None]
+
+    def _take(self, text: str, source: Source, *, in_chain: bool) -> None:
+        self._sources[text, in_chain] = source
+        if source.by_names:
+            self._by_names[text] = source
+        if (fault := unknown_backend(source.scheme, self._schemes)) is not None:
+            self._faults.append(fault)
 
     def _steps(self, leaf: Leaf) -> Iterable[Step]:
         sources, taken = self._chain, 1
@@ -220,22 +237,22 @@ class _Planner:
             self._check_schemes(leaf, (*(steer.only or ()), *steer.never))
         allowed = [source for source in sources if all(steer.allows(source.scheme) for _, steer in leaf.steering)]
         for source in allowed:
-            if (step := self._step(source, names, taken)) is not None:
+            if (step := self._step(source, leaf, names, taken)) is not None:
                 yield step
 
-    def _step(self, source: Source, names: list[str], taken: int) -> Step | None:
+    def _step(self, source: Source, leaf: Leaf, names: list[str], taken: int) -> Step | None:
         if source.by_names:
             return Step(source.names_ref(self._profile), names=source.text)
         try:
-            return Step(*source.expand(names, self._profile, taken=taken))
+            ref, keys, model, rest = source.expand(names, self._profile, taken=taken)
         except InvalidRef as error:
-            self._faults[str(error)] = InvalidRef
-        return None
+            self._faults.append(error)
+            return None
+        return Step(ref, keys, model, _keys_below(leaf, names, rest))
 
     def _check_schemes(self, leaf: Leaf, named: Sequence[str]) -> None:
         for scheme in named:
             known = {*BUILT_IN, *self._schemes, *(source.scheme for source in self._chain)}
             if scheme not in known and (meant := did_you_mean(scheme, known)):
-                self._faults[f"{leaf.name}: From names the backend {scheme!r}, which is not there{meant}"] = (
-                    ConfigurationError
-                )
+                msg = f"{leaf.name}: From names the backend {scheme!r}, which is not there{meant}"
+                self._faults.append(ConfigurationError(msg))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secretsource.errors import Outcome
+from secretsource.settings.leaves import leaves_by_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from secretsource.question import Attempt, Question
     from secretsource.ref import Ref
     from secretsource.settings.explanation import Explanation, Resolution
-    from secretsource.settings.plan import Plan
 
 Path = tuple[str, ...]
 
@@ -36,6 +37,9 @@ class _Origin(NamedTuple):
     content_type: str | None = None
 
 
+_NOT_ASKED = _Origin(Outcome.MISSING, None, ())
+
+
 class Record:
     """Where each leaf came from. It travels with the settings object, also in a pickle.
 
@@ -43,20 +47,31 @@ class Record:
         settings: The class's name.
         profile: The profile's name.
         secret_paths: The leaves that came out of a secret store.
+
+    Args:
+        settings_cls: The class.
+        profile: The profile's name.
+        questions: What was asked of the chain.
+        secret_paths: See above.
+        suppliers: For leaves that another source than the chain supplies: which.
     """
 
     def __init__(
         self,
         settings_cls: type[BaseSettings],
-        plan: Plan | None = None,
+        profile: str = "",
         questions: Iterable[Question] = (),
         secret_paths: frozenset[Path] = frozenset(),
+        suppliers: Mapping[Path, str] = MappingProxyType({}),
     ) -> None:
         self.settings = settings_cls.__name__
-        self.profile = "" if plan is None else plan.profile
+        self.profile = profile
         self.secret_paths = secret_paths
         self._origins: dict[Path, _Origin] = {question.path: _origin(question) for question in questions}
-        self._fields: Mapping[Path, tuple[int, ...]] = {} if plan is None else plan.optional
+        self._fields: Mapping[Path, tuple[int, ...]] = {
+            path: leaf.optional for path, leaf in leaves_by_path(settings_cls).items()
+        }
+        self._suppliers = dict(suppliers)
 
     def resolution(self, field: str) -> Resolution:
         """The resolution of one leaf.
@@ -81,10 +96,10 @@ class Record:
     def _resolution(self, path: Path) -> Resolution:
         from secretsource.settings.explanation import Resolution
 
-        origin = self._origins.get(path)
+        origin = self._origins.get(path, _NOT_ASKED)
         field = ".".join(path)
-        if origin is None:
-            return Resolution(field, Outcome.FOUND, backend="init")
+        if origin.outcome is Outcome.MISSING and path in self._suppliers:
+            return Resolution(field, Outcome.FOUND, backend=self._suppliers[path], trail=tuple(origin.trail))
         return Resolution(
             field=field,
             outcome=origin.outcome,

@@ -11,7 +11,7 @@ from secretsource.errors import Outcome
 from secretsource.question import Answer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
 
     from secretsource.access import Access
     from secretsource.cache import Renew
@@ -48,7 +48,7 @@ class Renewal:
     stale: dict[Path, Failure] = field(default_factory=dict)
     access: Access | None = None
 
-    def settle(self, questions: Sequence[Question], access: Access) -> None:
+    def settle(self, questions: Collection[Question], access: Access) -> None:
         """Put the value of before in the place of each failure that must not change it; note every answer.
 
         The source that supplies a field does not change because of an error elsewhere; fields of one secret stay

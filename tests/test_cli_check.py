@@ -110,6 +110,58 @@ def test_a_validator_of_the_whole_class_is_told_under_its_name(command_line: Com
     assert lines(command_line("check").stderr)[0] == "ShopSettings: INVALID: Value error, never good"
 
 
+@pytest.mark.parametrize("error", ["RuntimeError", "KeyError", "SystemExit", "BrokenPipeError"])
+@pytest.mark.parametrize("base", ["Settings", "BaseSettings"])
+def test_an_error_of_a_validators_own_kind_is_an_invalid_value(
+    command_line: CommandLine, base: str, error: str
+) -> None:
+    """Exit status 1, with the class, the kind and the line: its text may hold the value."""
+    canary = Canary()
+    command_line.define(f"""
+        from pydantic_settings import BaseSettings
+
+        class ShopSettings({base}):
+            secret_key: str
+
+            @field_validator("secret_key")
+            @classmethod
+            def check(cls, value: str) -> str:
+                raise {error}(value)
+    """)
+    result = command_line.run("check", SECRET_KEY=canary.value)
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert lines(result.stderr.decode()) == [
+        f"ShopSettings: INVALID: {error} in {command_line.module}.py, line 15",
+        "1 problem in ShopSettings",
+    ]
+
+
+def test_a_store_that_a_validator_asks_is_no_invalid_value(command_line: CommandLine) -> None:
+    """Its failure is told as that of any other: exit status 3."""
+    command_line.define("""
+        import secretsource
+
+        class ShopSettings(Settings):
+            name: str = Field(default_factory=lambda: secretsource.get("memory://name"))
+
+        MemoryBackend().fail("name", Outcome.DENIED)
+    """)
+    for arguments in (["check"], ["get", "name"]):
+        result = command_line(*arguments)
+        assert (result.exit_code, len(lines(result.stderr))) == (3, 1)
+
+
+def test_text_that_pydantic_settings_cannot_read_is_an_invalid_value(command_line: CommandLine) -> None:
+    """A list that is no JSON, in a class without a chain."""
+    command_line.define("""
+        class ShopSettings(Settings):
+            hosts: list[str]
+    """)
+    result = command_line.run("check", HOSTS="no JSON")
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert lines(result.stderr.decode())[0] == "hosts: INVALID: its text cannot be read (EnvSettingsSource)"
+
+
 def test_a_wrong_declaration_is_no_wrong_value(shop: CommandLine) -> None:
     """Exit status 2: nothing was asked."""
     result = shop("check", "--chain", "env:// valt://kv/shop envz://")

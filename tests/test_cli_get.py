@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -83,6 +84,19 @@ def test_json_is_one_object(shop: CommandLine) -> None:
     MemoryBackend().set("key", b"\xff\x00")
     result = shop("get", "--format", "json", "memory://a", "memory://key")
     assert json.loads(result.stdout) == {"memory://a": "é\n", "memory://key": "/wA="}
+
+
+def test_json_is_json_whatever_is_in_the_text(command_line: CommandLine) -> None:
+    """A variable that is not UTF-8 is half characters in Python, and their escapes in JSON."""
+    command_line.define("""
+        class ShopSettings(Settings):
+            model_config = SettingsConfigDict(chain=("env://",))
+            names: list[str]
+    """)
+    command = [*PROGRAM, "get", "--format", "json", "names"]
+    environ = {**os.environb, b"SECRETSOURCE_SETTINGS": command_line.settings.encode(), b"NAMES": b'["\xff\xc3\xa9"]'}
+    result = subprocess.run(command, capture_output=True, env=environ, check=True)
+    assert json.loads(result.stdout.decode()) == {"names": ["\udcff\xe9"]}
 
 
 def test_bytes_and_text_reach_a_pipe_as_they_are(shop: CommandLine) -> None:
@@ -200,7 +214,7 @@ def test_only_what_is_named_is_asked_for(shop: CommandLine) -> None:
 
 
 def test_the_fields_own_validators_run(command_line: CommandLine) -> None:
-    """Those of the field, with its alias; not those of the class, which need all fields."""
+    """With its alias, and without the other fields."""
     command_line.define("""
         from pydantic_settings import NoDecode
 
@@ -223,10 +237,6 @@ def test_the_fields_own_validators_run(command_line: CommandLine) -> None:
             @classmethod
             def split(cls, value: str) -> list[str]:
                 return value.split(",")
-
-            @model_validator(mode="after")
-            def refuse(self) -> "ShopSettings":
-                raise ValueError("never good")
     """)
     result = command_line.run("get", "hosts", "inner.name", "plain", SHOP_HOSTS="a,b", INNER__NAME="x", PLAIN=" y ")
     assert lines(result.stdout.decode()) == ['["a", "b"]', "X", "y"], result.stderr
@@ -268,23 +278,24 @@ def test_an_invalid_field_tells_what_is_expected_and_not_what_came(shop: Command
     assert not canary.is_in(result.stderr.decode())
 
 
-def test_a_validator_that_fails_in_its_own_way_is_told_by_name_and_line(command_line: CommandLine) -> None:
+@pytest.mark.parametrize("error", ["KeyError", "SystemExit"])
+def test_a_validator_that_fails_in_its_own_way_is_told_by_name_and_line(command_line: CommandLine, error: str) -> None:
     """Its text may hold the value, and is left out."""
     canary = Canary()
-    command_line.define("""
+    command_line.define(f"""
         class ShopSettings(Settings):
             model_config = SettingsConfigDict(chain=("env://",))
-            first: str = ""
+            first: str
             second: str
 
             @field_validator("second")
             @classmethod
-            def check(cls, value: str, info: ValidationInfo) -> str:
-                return {"first": value}[info.data.get("first", value)]
+            def check(cls, value: str) -> str:
+                raise {error}(value)
     """)
     result = command_line.run("get", "second", SECOND=canary.value)
     assert result.returncode == 1
-    assert f"second: INVALID: KeyError in {command_line.module}.py, line 15" in result.stderr.decode()
+    assert result.stderr.decode() == f"second: INVALID: {error} in {command_line.module}.py, line 15\n"
     assert not canary.is_in(result.stderr.decode())
 
 
@@ -516,6 +527,13 @@ def test_a_reader_that_stops_reading_is_no_error(shop: CommandLine, size: int) -
         process.stdout.close()
         assert process.stderr.read() == b""
     assert process.returncode == 141
+
+
+def test_a_value_that_nobody_could_read_is_not_printed_into_nothing(shop: CommandLine) -> None:
+    """A closed stdout is told of, as wrong usage."""
+    command = f"{shlex.join([*PROGRAM, 'get', f'file://{shop.folder}/{shop.module}.py'])} >&-"
+    result = subprocess.run(command, shell=True, stderr=subprocess.PIPE, check=False)
+    assert (result.returncode, result.stderr) == (2, b"secretsource: stdout is closed\n")
 
 
 def test_an_interrupt_ends_the_program_without_a_traceback(command_line: CommandLine) -> None:

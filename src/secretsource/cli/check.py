@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -27,21 +28,30 @@ def check(ctx: click.Context, *, offline: bool) -> None:
     The exit status is 0 if all is well, 1 if a value is missing or invalid, 2 if the class or its chain is wrong,
     3 if a store failed.
     """
-    settings_cls = Target.of(ctx).settings_class()
-    if offline:
-        from secretsource.cli.offline import check_declaration
+    from secretsource.cli.output import prints_go_to
 
-        click.echo(check_declaration(settings_cls))
-        return
+    with prints_go_to(sys.stderr):
+        settings_cls = Target.of(ctx).settings_class()
+        told = _declaration(settings_cls) if offline else _values(settings_cls)
+    click.echo(told)
+
+
+def _declaration(settings_cls: type[BaseSettings]) -> str:
+    from secretsource.cli.offline import check_declaration
+
+    return check_declaration(settings_cls)
+
+
+def _values(settings_cls: type[BaseSettings]) -> str:
     explanation = _load(settings_cls)
     for warning in _warnings(explanation):
         click.echo(f"warning: {warning}", err=True)
-    click.echo(f"ok: {explanation.settings}, profile {explanation.profile}: {_summary(explanation)}")
+    return f"ok: {explanation.settings}, profile {explanation.profile}: {_summary(explanation)}"
 
 
 def _load(settings_cls: type[BaseSettings]) -> Explanation:
     from secretsource.cli.failures import failed
-    from secretsource.cli.problems import load_all
+    from secretsource.cli.whole import load_all
     from secretsource.settings.load import explain
 
     settings, problems = load_all(settings_cls)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -25,9 +26,11 @@ def explain(ctx: click.Context, names: Sequence[str], style: str) -> None:
     For fields and refs that are named, nothing else is asked for, and everything that was tried is shown too.
     """
     from secretsource.cli.failures import exit_status
+    from secretsource.cli.output import prints_go_to
     from secretsource.cli.table import has_failed
 
-    explanation = _explanation(names, Target.of(ctx))
+    with prints_go_to(sys.stderr):
+        explanation = _explanation(names, Target.of(ctx))
     if style == "json":
         import json
 
@@ -49,9 +52,9 @@ def _explanation(names: Sequence[str], target: Target) -> Explanation:
     resolutions: list[Resolution] = []
     settings = profile = ""
     if fields:
-        from secretsource.cli.fields import Fields
+        from secretsource.cli.fields import explanation_of
 
-        explanation = Fields(target.settings_class(), fields).explanation()
+        explanation = explanation_of(target.settings_class(), fields)
         settings, profile = explanation.settings, explanation.profile
         resolutions += explanation
     if refs:

@@ -5,54 +5,39 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
-from pydantic_settings import BaseSettings
 
-from secretsource.cli.failures import where, wrong
-from secretsource.cli.problems import load_all, problems_of
+from secretsource.cli.failures import wrong
+from secretsource.cli.problems import broken, problems_of
 from secretsource.cli.single import moved, validated
-from secretsource.document import pick
-from secretsource.errors import Outcome, Problem
+from secretsource.errors import SecretSourceError
 from secretsource.ref import did_you_mean
-from secretsource.settings import Settings
 from secretsource.settings.explanation import Explanation
 from secretsource.settings.leaves import fields_of, leaves_by_path, plain_type
-from secretsource.settings.load import Load
-from secretsource.settings.placement import place_values
+from secretsource.settings.load import Load, record_of
 from secretsource.settings.plan import standard_chain
+from secretsource.settings.sources import chain_is_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from pydantic_core import InitErrorDetails
+    from pydantic_settings import BaseSettings
 
+    from secretsource.errors import Problem
     from secretsource.settings.leaves import Leaf
+    from secretsource.settings.provenance import Record
 
 Path = tuple[str, ...]
 
 _LOOKS_LIKE: Final = 0.6
-_ALONE: Final = "a validator that needs other fields too cannot judge this one alone"
 
 
-def read_fields(settings_cls: type[BaseSettings], names: Sequence[str]) -> tuple[dict[str, object], Sequence[Problem]]:
-    """The values of fields as the application would get them, and what is wrong with those that have none.
+def paths_of(settings_cls: type[BaseSettings], names: Iterable[str]) -> dict[str, Path]:
+    """The paths of fields by their names.
 
-    Arguments and errors are those of `Fields`.
+    Raises:
+        Failed: The class has no such field.
     """
-    if _goes_by_its_chain(settings_cls):
-        return Fields(settings_cls, names).read()
-    paths = _paths_of(settings_cls, names)
-    settings, problems = load_all(settings_cls)
-    return {} if settings is None else {name: _inside(settings, path) for name, path in paths.items()}, problems
-
-
-def _goes_by_its_chain(settings_cls: type[BaseSettings]) -> bool:
-    """Whether the chain, or what BaseSettings does by itself, is all there is: a class may have sources of its own."""
-    own: Any = settings_cls.settings_customise_sources
-    standard: Any = (Settings.settings_customise_sources, BaseSettings.settings_customise_sources)
-    return own.__func__ in [method.__func__ for method in standard]
-
-
-def _paths_of(settings_cls: type[BaseSettings], names: Iterable[str]) -> dict[str, Path]:
     leaves = leaves_by_path(settings_cls)
     known = {".".join(path[: depth + 1]) for path in leaves for depth in range(len(path))}
     for name in names:
@@ -62,10 +47,22 @@ def _paths_of(settings_cls: type[BaseSettings], names: Iterable[str]) -> dict[st
     return {name: tuple(name.split(".")) for name in names}
 
 
-def _inside(value: object, path: Path) -> object:
+def value_at(value: object, path: Path) -> object:
+    """What is found in a value by a path."""
     for name in path:
         value = getattr(value, name)
     return value
+
+
+def explanation_of(settings_cls: type[BaseSettings], names: Sequence[str]) -> Explanation:
+    """Where the leaves of some fields come from. They alone are asked for, unless the class chooses its sources.
+
+    Arguments and errors are those of `Fields`.
+    """
+    paths, leaves = paths_of(settings_cls, names).values(), leaves_by_path(settings_cls).values()
+    record = Fields(settings_cls, names).record() if chain_is_all(settings_cls) else record_of(settings_cls)
+    named = [record.resolution(leaf.name) for path in paths for leaf in leaves if _is_in(leaf, path)]
+    return Explanation(record.settings, record.profile, named)
 
 
 class Fields:
@@ -83,48 +80,63 @@ class Fields:
     def __init__(self, settings_cls: type[BaseSettings], names: Sequence[str]) -> None:
         self._settings_cls = settings_cls
         self._all = leaves_by_path(settings_cls)
-        self._paths = _paths_of(settings_cls, names)
+        self._paths = paths_of(settings_cls, names)
         asked = [_decided_by(settings_cls, path) for path in self._paths.values()]
-        others = [leaf for leaf in self._all.values() if not any(_is_in(leaf, path) for path in asked)]
+        leaves = {leaf.path for leaf in self._all.values() if any(_is_in(leaf, path) for path in asked)}
         chain = None if settings_cls.model_config.get("chain") is not None else standard_chain(settings_cls)
-        self._load = Load(settings_cls)
-        self._found = self._load.run(chain, place_values((leaf, None) for leaf in others))
+        self._load = Load(settings_cls, only=leaves)
+        self._found = self._load.run(chain, {})
 
-    def explanation(self) -> Explanation:
+    def record(self) -> Record:
         """Where each of their leaves came from."""
-        record = self._load.record()
-        paths = self._paths.values()
-        leaves = [leaf for path in paths for leaf in self._all.values() if _is_in(leaf, path)]
-        return Explanation(record.settings, record.profile, [record.resolution(leaf.name) for leaf in leaves])
+        return self._load.record()
 
     def read(self) -> tuple[dict[str, object], Sequence[Problem]]:
-        """Their values by name, and what is wrong with those that have none."""
+        """Their values by name, and what is wrong with those that have none.
+
+        Raises:
+            SecretSourceError: A validator has asked a store by itself, which failed.
+        """
+        values, faults, broken_off = self._judged()
+        return values, [*self._problems(faults), *broken_off]
+
+    def problems(self) -> Sequence[Problem]:
+        """What is wrong with them; not what a validator may only have to say for want of the other fields."""
+        _, faults, _ = self._judged()
+        return self._problems(faults)
+
+    def _judged(self) -> tuple[dict[str, object], list[InitErrorDetails], list[Problem]]:
         values: dict[str, object] = {}
         faults: list[InitErrorDetails] = []
-        broken: list[Problem] = []
+        broken_off: list[Problem] = []
         for name, path in self._paths.items():
             try:
                 values[name] = self._value(path)
             except ValidationError as invalid:  # its errors hold values: the load's `failure` takes them out
                 faults += [moved(item, path[:-1]) for item in invalid.errors()]
-            except Exception as error:  # noqa: BLE001 - a validator may raise anything
-                broken.append(Problem(name, Outcome.INVALID, None, f"{type(error).__name__} {where(error)}", _ALONE))
+            except SecretSourceError:
+                raise
+            except (SystemExit, Exception) as error:  # noqa: BLE001 - a validator may raise anything
+                broken_off.append(broken(name, error))
+        return values, faults, broken_off
+
+    def _problems(self, faults: list[InitErrorDetails]) -> Sequence[Problem]:
         whole = ValidationError.from_exception_data(self._settings_cls.__name__, faults) if faults else None
         failure = self._load.failure(whole)
-        return values, broken if failure is None else [*problems_of(failure, self._settings_cls), *broken]
+        return () if failure is None else problems_of(failure, self._settings_cls)
 
     def _value(self, path: Path) -> object:
         decided = _decided_by(self._settings_cls, path)
         *_, owner = _owners(self._settings_cls, decided)
         value = validated(owner, decided[-1], self._data_around(decided))
-        return _inside(value, path[len(decided) :])
+        return value_at(value, path[len(decided) :])
 
     def _data_around(self, path: Path) -> Mapping[str, Any]:
         """What was found for the model that a field is in, as pydantic takes it."""
         leaf = next(leaf for leaf in self._all.values() if _is_in(leaf, path))
         data: Any = self._found
-        for key in (str(key) for places in leaf.places[: len(path) - 1] for key in places[0]):
-            data = pick(data, key)
+        for key in (key for places in leaf.places[: len(path) - 1] for key in places[0]):
+            data = data.get(key, {})
         return data if isinstance(data, dict) else {}
 
 

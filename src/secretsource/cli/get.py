@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING
 
 import click
@@ -23,18 +24,20 @@ def get(ctx: click.Context, names: Sequence[str], style: str) -> None:
     """Print the values of fields and refs, each with a newline, and nothing else.
 
     A field is named by its path, such as secret_key or database.password; the name of a nested model stands for all
-    of it, as JSON. Nothing but what is named is asked for. If one of several cannot be had, none is printed.
+    of it, as JSON. The value is the one that the application would get. Nothing but what is named is asked for,
+    unless a validator may look at more: one of the class, or one of the field that takes info. Then everything is
+    loaded. If one of several cannot be had, none is printed.
     """
-    from secretsource.cli.output import as_output, jsonable, write
-    from secretsource.document import dump_json
+    from secretsource.cli.output import as_json, as_output, prints_go_to, write
 
-    values, problems = _read(names, Target.of(ctx))
+    with prints_go_to(sys.stderr):
+        values, problems = _read(names, Target.of(ctx))
     if problems:
         from secretsource.cli.failures import failed
 
         raise failed(problems)
     if style == "json":
-        write(dump_json({name: jsonable(values[name]) for name in names}))
+        write(as_json({name: values[name] for name in names}))
         return
     for name in names:
         write(as_output(values[name]))
@@ -47,8 +50,8 @@ def _read(names: Sequence[str], target: Target) -> tuple[dict[str, object], Sequ
     values: dict[str, object] = {}
     problems: list[Problem] = []
     if fields:
-        from secretsource.cli.fields import read_fields
         from secretsource.cli.revealed import revealed
+        from secretsource.cli.whole import read_fields
 
         found, failed = read_fields(target.settings_class(), fields)
         values |= {name: revealed(value) for name, value in found.items()}

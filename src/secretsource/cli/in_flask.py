@@ -5,9 +5,8 @@ Flask loads this module for each of its commands, so it imports neither Flask no
 
 from __future__ import annotations
 
-from contextlib import redirect_stdout
 from contextvars import ContextVar
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
 NAME: Final = "secretsource"
 """Ours among the extensions of an app."""
 HELP: Final = "Where the app's settings come from."
+_NOT_OURS: Final = "this app has no settings of secretsource: it calls no init_app(app, settings_cls)"
 
 _announced: ContextVar[list[type[BaseSettings]] | None] = ContextVar("secretsource_announced_classes", default=None)
 
@@ -66,21 +66,40 @@ def _class_of_the_app() -> type[BaseSettings]:
 
 def _found_in_the_making(info: Any) -> type[BaseSettings]:
     """Make the app, but without its settings, and see which class it would load."""
+    from secretsource.cli.output import prints_go_to
+
     announced: list[type[BaseSettings]] = []
     token = _announced.set(announced)
     try:
-        with redirect_stdout(StringIO()):  # stdout is for values
+        with prints_go_to(TextIOWrapper(BytesIO())):
             app = info.load_app()
-    except (SystemExit, Exception) as error:
-        if (nearest := _class_of_the_unfinished(error, announced)) is None:
-            raise
-        return nearest
+    except (SystemExit, Exception) as error:  # noqa: BLE001 - somebody else's app may raise anything
+        nearest, fault = _class_of_the_unfinished(error, announced), _told(error)
+    else:
+        nearest, fault = _class_of(app), wrong(_NOT_OURS)
     finally:
         _announced.reset(token)
-    if (state := app.extensions.get(NAME)) is None:
-        raise wrong("this app has no settings of secretsource: it calls no init_app(app, settings_cls)")
-    own: type[BaseSettings] = state.settings_cls
-    return own
+    if nearest is None:
+        raise fault  # outside the handler: the context of what click gets may hold a value
+    return nearest
+
+
+def _class_of(app: Flask) -> type[BaseSettings] | None:
+    state = app.extensions.get(NAME)
+    return None if state is None else state.settings_cls
+
+
+def _told(error: BaseException) -> Exception:
+    """What is to be told of an app that cannot be made."""
+    from secretsource.errors import SecretSourceError
+
+    if isinstance(error, SecretSourceError):
+        return error
+    if not isinstance(error, click.UsageError):
+        return wrong(f"unexpected {type(error).__name__} {where(error)}: the app cannot be made")
+    text, more, _ = error.format_message().partition("\n")  # of a failed import Flask has a traceback to tell
+    origin = error.__context__
+    return wrong(f"{text} {type(origin).__name__} {where(origin)}" if more and origin is not None else text)
 
 
 def _class_of_the_unfinished(

@@ -6,15 +6,17 @@ import os
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from secretsource.cli.failures import wrong
 from secretsource.cli.target import changed_environment
-from secretsource.errors import ConfigurationError
-from secretsource.registry import BUILT_IN, ENTRY_POINTS, missing_extra
-from secretsource.settings.config import load_config
+from secretsource.errors import ConfigurationError, MissingExtra, joined
+from secretsource.registry import missing_extra
+from secretsource.settings import ChainSettingsSource
 from secretsource.settings.leaves import leaves_by_path
-from secretsource.settings.plan import plan_for, standard_chain
+from secretsource.settings.load import declaration
+from secretsource.settings.plan import standard_chain
+from secretsource.settings.sources import chain_is_all, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -58,30 +60,29 @@ def _profiles(settings_cls: type[BaseSettings]) -> Sequence[str]:
 
 
 def _faults(settings_cls: type[BaseSettings], profile: str) -> Iterator[str]:
-    config: Mapping[str, Any] = settings_cls.model_config
-    chain = None if config.get("chain") is not None else standard_chain(settings_cls)
-    try:
-        own = load_config(settings_cls).backends
-        with changed_environment("SECRETSOURCE_PROFILE", profile):
-            plan = plan_for(settings_cls, chain)
-    except ConfigurationError as error:
-        yield from str(error).splitlines()
-        return
-    schemes = {step.ref.scheme for steps in plan.steps.values() for step in steps}
-    for scheme in sorted(schemes - set(own)):
-        if (fault := _fault_of(scheme)) is not None:
-            yield fault
+    for chain in _chains(settings_cls):
+        try:
+            with changed_environment("SECRETSOURCE_PROFILE", profile):
+                config, plan = declaration(settings_cls, chain)
+        except ConfigurationError as error:
+            yield from str(error).splitlines()
+            continue
+        schemes = {step.ref.scheme for steps in plan.steps.values() for step in steps}
+        missing = [extra for scheme in sorted(schemes - set(config.backends)) if (extra := _missing_extra(scheme))]
+        if missing:
+            yield str(joined(missing))
 
 
-def _fault_of(scheme: str) -> str | None:
-    if scheme not in BUILT_IN:
-        from importlib.metadata import entry_points
+def _chains(settings_cls: type[BaseSettings]) -> Sequence[object]:
+    """The chains that a class has; None stands for that of its config."""
+    if not chain_is_all(settings_cls):
+        return [source.chain for source in sources_of(settings_cls) if isinstance(source, ChainSettingsSource)]
+    return [None if settings_cls.model_config.get("chain") is not None else standard_chain(settings_cls)]
 
-        known = entry_points(group=ENTRY_POINTS, name=scheme)
-        return None if known else f"there is no backend for {scheme}://"
+
+def _missing_extra(scheme: str) -> MissingExtra | None:
     error = missing_extra(scheme)
-    installed = error is None or all(_is_installed(module) for module in _SDK[error.extra])
-    return None if installed else str(error)
+    return None if error is None or all(map(_is_installed, _SDK[error.extra])) else error
 
 
 def _is_installed(module: str) -> bool:

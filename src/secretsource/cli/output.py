@@ -2,20 +2,39 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import sys
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Final
+from contextlib import contextmanager, redirect_stdout
+from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 
+from secretsource.cli.failures import wrong
 from secretsource.document import dump_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 _KEPT: Final = "\n\t"
 _NARROWEST: Final = 40
+_in_use: Final[list[object]] = []  # what a module puts around stdout would close it when nobody refers to it any more
+
+
+@contextmanager
+def prints_go_to(stream: TextIO | None) -> Iterator[None]:
+    """Let what others print go elsewhere while their code runs: stdout is for what the command was asked for."""
+    with redirect_stdout(stream):
+        try:
+            yield
+        finally:
+            _in_use.extend((stream, sys.stdout))
+            atexit.register(_end_on_stderr)  # before the handlers that they have registered meanwhile
+
+
+def _end_on_stderr() -> None:
+    sys.stdout = sys.stderr
 
 
 def write(text: str | bytes) -> None:
@@ -23,6 +42,8 @@ def write(text: str | bytes) -> None:
 
     A pipe gets the very bytes, text as UTF-8.
     """
+    if sys.stdout is None:
+        raise wrong("stdout is closed")
     raw = text if isinstance(text, bytes) else text.encode(errors="surrogateescape")
     if _is_terminal():
         click.echo(harmless(raw.decode(errors="backslashreplace")))
@@ -66,9 +87,12 @@ def as_output(value: object) -> str | bytes:
     """A value as it is printed: text and bytes as they are, None as nothing, anything else as JSON."""
     if value is None:
         return ""
-    if isinstance(value, str | bytes):
-        return value
-    return dump_json(jsonable(value))
+    return value if isinstance(value, str | bytes) else as_json(value)
+
+
+def as_json(value: object) -> str:
+    """A value as JSON. Half a character, which a variable that is not UTF-8 is read as, is an escape of JSON in it."""
+    return dump_json(jsonable(value)).encode(errors="backslashreplace").decode()
 
 
 def jsonable(value: object) -> object:

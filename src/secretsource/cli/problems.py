@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
 
+from secretsource.cli.failures import where
 from secretsource.errors import Outcome, Problem, ResolutionError
 from secretsource.ref import Ref
 from secretsource.settings.leaves import leaves_by_path
@@ -16,18 +17,29 @@ from secretsource.settings.scrub import without_input
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from pydantic_settings import BaseSettings
+    from pydantic_settings import BaseSettings, SettingsError
 
 _FOUND_IN: Final = re.compile(r"(\S+) \(FOUND[^()]*\)$")
+_UNREAD: Final = re.compile(r'error \w+ value for field "(\w+)" from source "(\w+)"')
 _NOT_GIVEN: Final = "no source has it"
 
 
-def load_all(settings_cls: type[BaseSettings]) -> tuple[BaseSettings | None, Sequence[Problem]]:
-    """Make a settings object; None, and what is wrong, where that cannot be done."""
-    try:
-        return settings_cls(), ()
-    except (ResolutionError, ValidationError) as error:
-        return None, problems_of(error, settings_cls)
+def broken(name: str, error: BaseException) -> Problem:
+    """What a validator means by an error that is no ValueError: its kind and its place, as its text may hold a value.
+
+    Args:
+        name: What could not be made: a field, or the class where it is not known which.
+        error: What was raised.
+    """
+    return Problem(name, Outcome.INVALID, None, f"{type(error).__name__} {where(error)}")
+
+
+def unread(error: SettingsError, settings_cls: type[BaseSettings]) -> Problem:
+    """What BaseSettings tells of a variable that it cannot read, such as a list that is no JSON."""
+    found = _UNREAD.fullmatch(str(error))
+    if found is None:
+        return broken(settings_cls.__name__, error)
+    return Problem(found[1], Outcome.INVALID, None, f"its text cannot be read ({found[2]})")
 
 
 def problems_of(error: Exception, settings_cls: type[BaseSettings]) -> Sequence[Problem]:

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter
 from pydantic_core import InitErrorDetails, PydanticCustomError, SchemaValidator
 
+from secretsource.cli.alone import FIELDS, field_in
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,13 +27,11 @@ def validated(owner: type[Any], name: str, data: Mapping[str, Any]) -> object:
     schema: Any = TypeAdapter(owner).core_schema
     definitions: list[Any] = []
     config: Any = {}
-    while schema["type"] not in ("model-fields", "dataclass-args"):
+    while schema["type"] not in FIELDS:
         definitions += schema.get("definitions", ())
         config = schema.get("config", config)
         schema = schema.get("schema") or next(item for item in definitions if item["ref"] == schema["schema_ref"])
-    fields = schema["fields"]
-    field = fields[name] if isinstance(fields, dict) else next(item for item in fields if item["name"] == name)
-    alone: Any = {"type": "model-fields", "fields": {name: {**field, "type": "model-field"}}}
+    alone: Any = {"type": "model-fields", "fields": {name: {**field_in(schema, name), "type": "model-field"}}}
     whole: Any = {"type": "definitions", "schema": alone, "definitions": definitions} if definitions else alone
     others_ignored: Any = {**config, "extra_fields_behavior": "ignore"}
     return SchemaValidator(whole, others_ignored).validate_python(data)[0][name]

@@ -11,7 +11,15 @@ from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 import secretsource
 from secretsource import (
@@ -31,6 +39,7 @@ from secretsource import (
 from secretsource.backends.memory import MemoryBackend
 from secretsource.clock import Deadline
 from secretsource.errors import error_for
+from secretsource.redaction import MASK
 from secretsource.ref import Ref
 
 CANARY = "not-a-real-password"
@@ -276,6 +285,77 @@ def test_a_model_validator_that_quotes_everything_is_masked() -> None:
     with pytest.raises(ValidationError) as caught:
         S()
     assert_clean(caught.value)
+
+
+def test_a_validator_that_stumbles_over_a_failure_does_not_hide_it() -> None:
+    """What it does not find is what the store did not give; with the store well, its own error is raised."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=("memory://",))
+        user: str
+        password: str
+        host: str = "localhost"
+        absent: str
+
+        @field_validator("password")
+        @classmethod
+        def _look(cls, value: str, info: ValidationInfo) -> str:
+            return f"{value}{info.data['user']}{info.data['nobody']}"
+
+    MemoryBackend().set("password", "p")
+    MemoryBackend().fail("user", Outcome.DENIED)
+    with pytest.raises(ResolutionError) as caught:
+        S()
+    told = [(problem.field, problem.outcome) for problem in caught.value.problems]
+    assert told == [("user", Outcome.DENIED), ("absent", Outcome.MISSING)]
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+    with pytest.raises(KeyError, match="nobody"):
+        S(user="u")
+
+
+def test_a_short_value_leaves_the_message_readable() -> None:
+    """It is masked where it stands alone, not inside the words of the message."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=("memory://all",))
+        a: str
+
+        @field_validator("a")
+        @classmethod
+        def _refuse(cls, value: str) -> str:
+            msg = f"a value is not {value}"
+            raise ValueError(msg)
+
+    MemoryBackend().set("all", '{"a": "is"}')
+    with pytest.raises(ValidationError) as caught:
+        S()
+    assert caught.value.errors()[0]["msg"] == "Value error, a value ********** not **********"
+
+
+class Address(BaseModel):
+    street: int = Field(alias="Street")
+
+
+def test_keys_of_a_secret_table_are_input_too() -> None:
+    """They do not show where an error is; the names that types declare do, and so do the members of a union."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=("memory://all",))
+        table: dict[str, int]
+        addresses: dict[str, list[Address]]
+        either: int | list[int]
+
+    held = {"table": {CANARY: "x"}, "addresses": {CANARY: [{"Street": "x"}]}, "either": ["x"]}
+    MemoryBackend().set("all", json.dumps(held))
+    with pytest.raises(ValidationError) as caught:
+        S()
+    assert_clean(caught.value)
+    assert [item["loc"] for item in caught.value.errors()] == [
+        ("table", MASK),
+        ("addresses", MASK, 0, "Street"),
+        ("either", "int"),
+        ("either", "list[int]", 0),
+    ]
 
 
 def test_keyword_arguments_are_taken_out_too() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -15,6 +16,7 @@ MASK: Final = "**********"
 SHORTEST: Final = 5
 """Characters of the shortest value that is masked in running text; a shorter one would blot out ordinary words."""
 
+_AS_SHORT_AS_A_SYLLABLE: Final = 2
 _MOST_REMEMBERED: Final = 10_000
 
 
@@ -53,11 +55,18 @@ class Values:
             self._forms = tuple(sorted((form for form in forms if len(form) >= self._shortest), key=len, reverse=True))
         for form in self._forms:
             if form in text:
-                text = text.replace(form, MASK)
+                text = _replaced(text, form)
         return text
 
     def __repr__(self) -> str:
         return f"<{len(self._texts)} values>"
+
+
+def _replaced(text: str, form: str) -> str:
+    """The text with a value masked; one that is as short as parts of words are, only where it stands alone."""
+    if len(form) > _AS_SHORT_AS_A_SYLLABLE:
+        return text.replace(form, MASK)
+    return re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", lambda _: MASK, text)
 
 
 def _texts_in(value: object) -> Iterator[str]:

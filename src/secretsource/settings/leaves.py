@@ -236,6 +236,22 @@ def _holds_secret(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
     return any(map(_is_secret, _members(annotation))) or any(_holds_secret(one, known) for one in below)
 
 
+def declared_names(annotation: Any, seen: tuple[Any, ...] = ()) -> frozenset[str]:
+    """The names that a type declares, and those inside it: of fields, and their aliases."""
+    names: set[str] = set()
+    for member in _members(annotation):
+        if member in seen:
+            continue
+        kind = get_origin(member) or member
+        fields = fields_of(kind)
+        names.update(str(key) for name, info in fields.items() for place in places(name, info, {}) for key in place)
+        own = getattr(kind, "__annotations__", {}) if isinstance(kind, type) else {}
+        names.update(own, fields)
+        inside = [*get_args(member), *(info.annotation for info in fields.values()), *own.values()]
+        names.update(*(declared_names(one, (*seen, member)) for one in inside))
+    return frozenset(names)
+
+
 def _holds_json_text(metadata: Sequence[Any]) -> bool:
     return any(type(item).__name__ == "Json" or getattr(item, "__name__", "") == "Json" for item in metadata)
 

@@ -14,7 +14,7 @@ from secretsource.redaction import remember
 from secretsource.resolver import resolve
 from secretsource.settings.config import load_config
 from secretsource.settings.extras import find_extras
-from secretsource.settings.leaves import leaves_by_path
+from secretsource.settings.leaves import declared_names, leaves_by_path
 from secretsource.settings.placement import leaves_at, place_values, supplied
 from secretsource.settings.plan import PRODUCTION, Plan, plan_for, standard_chain, warn_of_ignored
 from secretsource.settings.provenance import Record, searched
@@ -24,7 +24,7 @@ from secretsource.settings.sources import chain_is_all, run_sources, suppliers
 from secretsource.settings.variables import LazyNames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pydantic import ValidationError
     from pydantic_settings import BaseSettings
@@ -46,13 +46,19 @@ class Load:
     Args:
         settings_cls: The class.
         given: The keyword arguments that it was called with.
+        only: The leaves to find, where not all are wanted.
     """
 
-    def __init__(self, settings_cls: type[BaseSettings], given: Mapping[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        settings_cls: type[BaseSettings],
+        given: Mapping[str, Any] | None = None,
+        only: Collection[Path] | None = None,
+    ) -> None:
         self.settings_cls = settings_cls
         self.env_settings: Any = None
         self.sources: Mapping[str, Mapping[str, Any]] = {}
-        self._given = given or {}
+        self._given, self._only = given or {}, only
         self._renewal = current_renewal.get()
         self._inputs: list[object] = [self._given]
         self._plan: Plan | None = None
@@ -86,7 +92,8 @@ class Load:
         """What is to be asked: all that no earlier source has, and in which no earlier chain has failed."""
         stage = None if self._renewal is None else self._renewal.stage
         failed = {path for path, question in self._questions.items() if _has_failed(question)}
-        leaves = [leaf for leaf in plan.leaves.values() if leaf.path not in failed]
+        wanted = plan.leaves.keys() if self._only is None else self._only
+        leaves = [leaf for path, leaf in plan.leaves.items() if path in wanted and path not in failed]
         return {leaf.path: plan.question(leaf.path, stage) for leaf in leaves if not state or not supplied(leaf, state)}
 
     def _take(self, questions: Mapping[Path, Question]) -> None:
@@ -132,12 +139,25 @@ class Load:
 
     def failure(self, invalid: ValidationError | None) -> Exception | None:
         """What to raise: all problems of all fields at once, or the ValidationError without its inputs, or nothing."""
-        clean = None if invalid is None else without_input(invalid, self._inputs)
+        clean = None if invalid is None else without_input(invalid, self._inputs, declared_names(self.settings_cls))
         if problems := self.problems(() if clean is None else clean.errors()):
             return ResolutionError(problems, title=self.settings_cls.__name__)
         if clean is not None:
             self._add_notes(clean)
         return clean
+
+    def failure_beneath(self) -> ResolutionError | None:
+        """What failed, where a validator stumbled over what it did not find, so that nothing else was validated."""
+        failed = self.problems(())
+        missing = [
+            _missing(leaf, question)
+            for path, leaf in leaves_by_path(self.settings_cls).items()
+            if (question := self._questions.get(path)) is not None
+            and question.answer is not None
+            and question.answer.outcome is Outcome.MISSING
+            and not (leaf.optional or _has_failed(question))
+        ]
+        return ResolutionError([*failed, *missing], title=self.settings_cls.__name__) if failed else None
 
     def problems(self, errors: Sequence[Any]) -> list[Problem]:
         """The problems of a load in which a source failed; none where all there is is pydantic's to tell.

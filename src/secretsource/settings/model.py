@@ -126,6 +126,9 @@ class Settings(BaseSettings):
                 super().__init__(**values)
         except ValidationError as invalid:
             error = load.failure(invalid)
+        except Exception:
+            if (error := load.failure_beneath()) is None:
+                raise
         finally:
             current_load.reset(token)
         error = error or load.failure(None)

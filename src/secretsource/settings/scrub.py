@@ -10,24 +10,37 @@ from pydantic_core.core_schema import ErrorType
 from secretsource.redaction import MASK, Values
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterator
 
+_BEFORE_OWN: Final = ("Value error, ", "Assertion failed, ")
 _PYDANTICS_OWN: Final = frozenset(get_args(ErrorType))
 
 
-def without_input(error: ValidationError, inputs: Iterable[object]) -> ValidationError:
+def without_input(
+    error: ValidationError, inputs: Collection[object], declared: Collection[str] = ()
+) -> ValidationError:
     """The same error with every input taken out: of `str`, `repr`, `errors()`, `json()`, and of its context.
 
     Args:
         error: pydantic's own.
         inputs: All that was put in, so that a validator's own message which quotes a value can be masked too.
+        declared: The names that types declare. Other keys of tables are input, also where they say where an error is.
     """
     values = Values(inputs)
-    details = [_detail(item, values) for item in error.errors(include_url=False)]
+    keys = {key for data in inputs for key in _keys_in(data)} - set(declared)
+    details = [_detail(item, values, keys) for item in error.errors(include_url=False)]
     return ValidationError.from_exception_data(error.title, details, hide_input=True)
 
 
-def _detail(item: Any, values: Values) -> InitErrorDetails:
+def _keys_in(data: object) -> Iterator[object]:
+    if isinstance(data, dict):
+        yield from data
+    children = data.values() if isinstance(data, dict) else data if isinstance(data, list | tuple) else ()
+    for child in children:
+        yield from _keys_in(child)
+
+
+def _detail(item: Any, values: Values, keys: Collection[object]) -> InitErrorDetails:
     own = Values([item.get("input")], shortest=1) if _quotes_input(item) else Values()
 
     def mask(text: object) -> str:
@@ -36,8 +49,24 @@ def _detail(item: Any, values: Values) -> InitErrorDetails:
     context = {
         key: value if isinstance(value, int | float) else mask(value) for key, value in item.get("ctx", {}).items()
     }
-    kind = PydanticCustomError(item["type"], mask(item["msg"]), context or None)
-    return InitErrorDetails(type=kind, loc=item["loc"], input=MASK)
+    says, message = _split(item)
+    kind = PydanticCustomError(item["type"], says + mask(message), context or None)
+    return InitErrorDetails(type=kind, loc=_loc(item, keys), input=MASK)
+
+
+def _split(item: Any) -> tuple[str, str]:
+    """What pydantic says before a validator's own message, and that."""
+    before = next((text for text in _BEFORE_OWN if item["msg"].startswith(text)), "")
+    return before, item["msg"].removeprefix(before)
+
+
+def _loc(item: Any, keys: Collection[object]) -> tuple[int | str, ...]:
+    """Where the error is; a key of a table that no type declares is masked, but where it itself is what is wrong."""
+    kept = len(item["loc"]) if item["type"] == "extra_forbidden" else 0
+    return tuple(
+        MASK if isinstance(part, str) and part in keys and position != kept else part
+        for position, part in enumerate(item["loc"], 1)
+    )
 
 
 def _quotes_input(item: Any) -> bool:

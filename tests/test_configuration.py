@@ -1,0 +1,98 @@
+"""What is wrong with a declaration is told before anything is asked, and all of it at once."""
+
+from __future__ import annotations
+
+import pickle
+import subprocess
+import sys
+from typing import Annotated, Any
+
+import pytest
+
+from secretsource import (
+    ConfigurationError,
+    From,
+    InvalidRef,
+    MissingExtra,
+    Settings,
+    SettingsConfigDict,
+    UnknownBackend,
+)
+from secretsource.errors import joined
+from secretsource.testing import override
+
+
+def test_all_unknown_backends_are_told_at_once() -> None:
+    """Of the chain and of the fields; one that is but mistyped among them."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=("env://", "nowhere://a", "vlt://b"))
+        a: Annotated[str, From("elsewhere://x")]
+
+    with pytest.raises(UnknownBackend) as info:
+        S()
+    lines = str(info.value).splitlines()
+    assert [line.split()[5].partition(":")[0] for line in lines] == ["nowhere", "vlt", "elsewhere"]
+    assert "did you mean 'vault'?" in lines[1]
+
+
+def test_an_unknown_backend_is_told_in_tests_too() -> None:
+    """A store of a test stands in for a backend that there is."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=("vlt://kv/shop",))
+        a: str = "default"
+
+    with override({}), pytest.raises(UnknownBackend, match="did you mean 'vault'"):
+        S()
+
+
+def test_faults_of_every_kind_are_told_at_once() -> None:
+    """Keys of the config, sources and steering."""
+    config: Any = {"chain": ("aws-sm://x?nonsense=1", "nowhere://a"), "timeout": 0, "on_denied": "ignore", "cache": 5}
+
+    class S(Settings):
+        model_config = config
+        a: Annotated[str, From(only="valt")]
+
+    with pytest.raises(ConfigurationError) as info:
+        S()
+    lines = str(info.value).splitlines()
+    for line, about in zip(lines, ("cache", "timeout", "on_denied", "nonsense", "nowhere", "valt"), strict=True):
+        assert about in line
+
+
+def test_faults_of_one_kind_keep_their_class() -> None:
+    """And of several kinds are what all of them are; the same fault is told once."""
+    assert type(joined([InvalidRef("a"), InvalidRef("b")])) is InvalidRef
+    assert type(joined([InvalidRef("a"), UnknownBackend("b")])) is ConfigurationError
+    assert str(joined([InvalidRef("a"), UnknownBackend("b\na")])) == "a\nb"
+
+
+def test_all_missing_extras_are_told_in_one_command() -> None:
+    """With the exact pip install; to be caught as an ImportError too, and to be pickled."""
+    error = joined([MissingExtra("vault", "vault"), MissingExtra("aws-sm", "aws"), MissingExtra("aws-ssm", "aws")])
+    assert isinstance(error, ImportError)
+    assert (
+        str(error) == "aws-sm, aws-ssm, vault need SDKs that are not installed: pip install 'secretsource[aws,vault]'"
+    )
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_backends_without_their_sdks_are_told_at_once() -> None:
+    """All that one load needs."""
+    script = """
+import sys
+sys.modules |= dict.fromkeys(("botocore", "botocore.session", "boto3", "hvac"))
+from typing import Annotated
+from secretsource import From, MissingExtra, Settings
+class S(Settings):
+    a: Annotated[str, From("vault://kv/a#b")]
+    b: Annotated[str, From("aws-sm://b")]
+try:
+    S()
+except MissingExtra as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("pip install 'secretsource[aws,vault]'")

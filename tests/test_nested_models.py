@@ -1,0 +1,258 @@
+"""A nested model's value in a store: read as pydantic would read it, and never taken for "not there"."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from typing import Annotated, Any
+
+import pytest
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, Secret, SecretStr, ValidationError
+
+from secretsource import From, ResolutionError, Settings, SettingsConfigDict, explain
+from secretsource.testing import override
+
+LOGIN = {"user": "u", "password": "canary-51f0"}
+
+
+class Login(BaseModel):
+    user: str
+    password: SecretStr
+
+
+class Shop(Settings):
+    model_config = SettingsConfigDict(chain=("memory://shop",), env_nested_delimiter="__")
+
+
+class Optional(Shop):
+    login: Login = Login(user="nobody", password=SecretStr("none"))
+
+
+@pytest.mark.parametrize("value", ["canary-51f0", [1], 5, None, True, "[1]", ""])
+def test_what_is_no_object_is_told(value: Any) -> None:
+    """It is there, so no default may stand in for it; and its fields are not to be found in it."""
+    with (
+        override({"memory://shop": json.dumps({"login": value})}),
+        pytest.raises(ResolutionError, match=r"login\.user: INVALID memory://shop#login/user: what is there") as info,
+    ):
+        Optional()
+    assert "canary" not in str(info.value)
+
+
+def test_an_absent_key_and_an_empty_object_are_missing() -> None:
+    """Then, and only then, the default applies."""
+    for text in ("{}", '{"login": {}}'):
+        with override({"memory://shop": text}):
+            assert Optional().login.user == "nobody"
+
+
+def test_a_model_given_as_json_text_is_read() -> None:
+    """Many a store has texts only. Where a leaf came from leads no further than to that text."""
+    with override({"memory://shop": json.dumps({"login": json.dumps(LOGIN)})}):
+        settings = Optional()
+        assert settings.login.password.get_secret_value() == LOGIN["password"]
+        assert str(settings.resolution("login.user").ref) == "memory://shop#login"
+
+
+def test_text_that_begins_as_json_and_is_none_is_told() -> None:
+    """Such as a truncated object."""
+    with (
+        override({"memory://shop": json.dumps({"login": '{"user": "u'})}),
+        pytest.raises(ResolutionError, match=r"login\.user: INVALID .*: not JSON"),
+    ):
+        Optional()
+
+
+@pytest.mark.parametrize(
+    "held",
+    [
+        pytest.param(b64encode(json.dumps(LOGIN).encode()).decode(), id="the whole secret"),
+        pytest.param({key: b64encode(text.encode()).decode() for key, text in LOGIN.items()}, id="each of its texts"),
+    ],
+)
+def test_an_encoded_model_is_decoded_where_it_is_text(held: Any) -> None:
+    """The whole secret, where that is the model's text; else each of its texts. Never both."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=("env://",))
+        login: Annotated[Login, From("memory://w?encoding=base64")]
+
+    with override({"memory://w": held}):
+        login = S().login
+    assert (login.user, login.password.get_secret_value()) == ("u", LOGIN["password"])
+
+
+def test_an_encoded_key_that_holds_a_model_is_decoded() -> None:
+    """What a source's key names is what its option speaks of."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=("memory://w?encoding=base64#{name}",))
+        login: Login
+
+    with override({"memory://w?encoding=base64": {"login": b64encode(json.dumps(LOGIN).encode()).decode()}}):
+        assert S().login.user == "u"
+
+
+class Instance(BaseModel):
+    name: str = Field(alias="dbInstanceIdentifier")
+    port: int = Field(0, validation_alias=AliasChoices("Port", "prt"))
+    host: str = Field("localhost", validation_alias=AliasPath("addresses", 0, "host"))
+
+
+@pytest.mark.parametrize(
+    ("held", "found"),
+    [
+        ({"dbInstanceIdentifier": "db-1", "prt": 3, "addresses": [{"host": "h"}]}, ("db-1", 3, "h")),
+        ({"dbInstanceIdentifier": "db-1", "name": "other"}, ("db-1", 0, "localhost")),
+        ({"name": "db-1", "port": 4}, ("db-1", 4, "localhost")),
+    ],
+)
+def test_a_leaf_is_found_under_its_aliases(held: dict[str, Any], found: tuple[Any, ...]) -> None:
+    """As pydantic takes it: by its alias before its name, which may be what a store's own tools have named."""
+
+    class S(Shop):
+        database: Annotated[Instance, From("memory://rds")]
+
+    with override({"memory://rds": json.dumps(held)}):
+        settings = S()
+        database = settings.database
+        assert (database.name, database.port, database.host) == found
+        key = "dbInstanceIdentifier" if "dbInstanceIdentifier" in held else "name"
+        assert str(settings.resolution("database.name").ref) == f"memory://rds#{key}"
+
+
+def test_what_from_names_comes_before_an_alias() -> None:
+    """It speaks of this store, where an alias speaks of all input."""
+
+    class Inner(BaseModel):
+        key: Annotated[str, From(name="other")] = Field(alias="alias")
+
+    class S(Shop):
+        inner: Inner
+
+    with override({"memory://shop": '{"inner": {"other": "right", "alias": "wrong"}}'}):
+        assert S().inner.key == "right"
+
+
+def test_a_default_keeps_its_place_beside_a_value_in_one_list() -> None:
+    """Positions that nobody fills stay empty, and are not null."""
+
+    class S(Shop):
+        first: str = Field("default", validation_alias=AliasPath("pair", 0))
+        second: str = Field(validation_alias=AliasPath("pair", 1))
+        last: str = Field("z", validation_alias=AliasPath("pair", -1))
+
+    with override({"memory://shop": '{"second": "found"}'}):
+        settings = S()
+    assert (settings.first, settings.second, settings.last) == ("default", "found", "z")
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    user: str = "nobody"
+
+
+class Open(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    user: str = "nobody"
+    inner: Strict = Strict()
+
+
+def test_a_model_that_forbids_extras_is_told_of_them() -> None:
+    """A key that is mistyped in the store is not passed over."""
+
+    class S(Shop):
+        login: Strict
+
+    held = '{"login": {"user": "u", "pasword": "canary-51f0"}}'
+    with override({"memory://shop": held}), pytest.raises(ValidationError) as info:
+        S()
+    assert [(error["loc"], error["type"]) for error in info.value.errors()] == [
+        (("login", "pasword"), "extra_forbidden")
+    ]
+    assert "canary" not in repr(info.value)
+
+
+def test_a_model_that_takes_extras_gets_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From each source that was read for its fields, the earlier winning key by key; those of a store are masked."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=("env://", "memory://shop"), env_nested_delimiter="__")
+        login: Open
+
+    monkeypatch.setenv("LOGIN__PORT", "1")
+    with override(
+        {"memory://shop": '{"login": {"user": "u", "port": 2, "key": "canary-51f0", "inner": {}}}'}
+    ) as stores:
+        login: Any = S().login
+        assert stores.calls == ["memory://shop"]
+    assert (login.user, login.port, login.key) == ("u", "1", "canary-51f0")
+    assert login.model_extra.keys() == {"port", "key"}
+    assert "canary" not in repr(login)
+
+
+def test_extras_cost_no_call() -> None:
+    """What no field was looked for in is not asked for."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=("memory://one", "memory://two"))
+        login: Open
+
+    whole = {"login": {"user": "u", "inner": {"user": "v"}}}
+    with override({"memory://one": json.dumps(whole), "memory://two": '{"login": {"more": 1}}'}) as stores:
+        assert S().login.model_extra == {}
+        assert stores.calls == ["memory://one"]
+
+
+def test_extras_are_seen_through_a_pointer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And at any depth."""
+
+    class S(Shop):
+        model_config = SettingsConfigDict(chain=("env://",))
+        login: Open
+
+    monkeypatch.setenv("LOGIN", "ref+memory://w#at")
+    held = '{"at": {"user": "u", "inner": {"user": "v", "bad": 1}}}'
+    with override({"memory://w": held}), pytest.raises(ValidationError) as info:
+        S()
+    assert [error["loc"] for error in info.value.errors()] == [("login", "inner", "bad")]
+
+
+def test_a_variable_inside_a_model_may_point_to_a_whole_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pointer stands for what is in its place, at any depth."""
+
+    class S(Shop):
+        model_config = SettingsConfigDict(chain=("env://",))
+        outer: Open
+
+    monkeypatch.setenv("OUTER__INNER", "ref+memory://w#at")
+    with override({"memory://w": '{"at": {"user": "pointed"}}'}):
+        settings = S()
+        assert settings.outer.inner.user == "pointed"
+        assert str(settings.resolution("outer.inner.user").ref) == "memory://w#at/user"
+
+
+def test_a_part_of_a_model_that_is_no_object_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a variable as in a store, and at any depth."""
+
+    class S(Shop):
+        model_config = SettingsConfigDict(chain=("env://", "memory://shop"))
+        outer: Open = Open()
+
+    with override({"memory://shop": '{"outer": {"inner": 5}}'}):
+        assert str(explain(S)).count("what is there is not an object") == 1
+    monkeypatch.setenv("OUTER", '{"inner": [1]}')
+    with override({}), pytest.raises(ResolutionError, match=r"outer\.inner\.user: INVALID env://OUTER__INNER: what is"):
+        S()
+
+
+def test_a_secret_table_is_read_as_a_table() -> None:
+    """`Secret[dict]` takes what `dict` takes, as JSON text or out of a document."""
+
+    class S(Shop):
+        whole: Annotated[Secret[dict[str, str]], From("memory://w")]
+        part: Secret[list[int]]
+
+    with override({"memory://w": '{"a": "b"}', "memory://shop": '{"part": [1, 2]}'}):
+        settings = S()
+    assert (settings.whole.get_secret_value(), settings.part.get_secret_value()) == ({"a": "b"}, [1, 2])

@@ -204,3 +204,19 @@ def test_a_missing_field_beside_all_that_is_still_pydantics_to_tell() -> None:
 
     with pytest.raises(ValidationError, match="absent"):
         S()
+
+
+def test_a_pointer_that_cannot_be_read_is_told_how_to_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By what its store takes, and without a word of its own: it may be a secret that only begins so."""
+
+    class S(App):
+        a: str
+
+    monkeypatch.setenv("A", f"ref+vault://kv/shop?{CANARY}=3#a")
+    with pytest.raises(ResolutionError, match=r"\(addr, case, encoding, namespace, ttl, version\), then #key") as info:
+        S()
+    assert CANARY not in str(info.value)
+    monkeypatch.setenv("A", f"ref+{CANARY}")
+    with pytest.raises(ResolutionError, match=r"a pointer is written ref\+scheme://location#key") as info:
+        S()
+    assert CANARY not in str(info.value)

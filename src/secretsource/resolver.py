@@ -7,13 +7,13 @@ the same time, and what is wanted twice is read once. Only a question that heard
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
+from secretsource import grammar
 from secretsource.cache import Entry, Failure, Reply
-from secretsource.document import ABSENT, as_text, enter, pick
-from secretsource.errors import BackendError, ConfigurationError, InvalidRef, InvalidSecret, Outcome
+from secretsource.document import ABSENT, as_text
+from secretsource.errors import BackendError, ConfigurationError, InvalidRef, Outcome
+from secretsource.extraction import extract
 from secretsource.question import POINTER, Answer, Attempt, Question, Step, Verbatim, WholePointer
 from secretsource.ref import Ref
 from secretsource.telemetry import is_anybody_watching, note_cache_hit, note_lookup
@@ -98,12 +98,18 @@ def _point(question: Question, ref: Ref, text: str) -> None:
         target, detail = None, str(error) if known else "begins with 'ref+', and what follows is not a ref"
     if target is None:
         question.trail.append(Attempt(ref, Outcome.INVALID, 0.0, detail))
-        question.answer = Answer(
-            Outcome.INVALID, ref=ref, detail=detail, hint="a pointer is written ref+scheme://location#key"
-        )
+        question.answer = Answer(Outcome.INVALID, ref=ref, detail=detail, hint=_how_to_point(text))
         return
     question.trail.append(Attempt(ref, Outcome.FOUND, 0.0, f"points to {target}"))
     question.pointed = _step_at(target, question, text.depth if isinstance(text, WholePointer) else None)
+
+
+def _how_to_point(text: str) -> str:
+    scheme = text.removeprefix(POINTER).partition("://")[0]
+    if scheme not in grammar.SCHEMES:
+        return "a pointer is written ref+scheme://location#key"
+    options = ", ".join(sorted(grammar.COMMON_OPTIONS | grammar.rules(scheme).options))
+    return f"after ref+{scheme}:// comes {grammar.rules(scheme).shape}, then ?option=value&... ({options}), then #key"
 
 
 def _step_at(target: Ref, question: Question, depth: int | None) -> Step:
@@ -167,7 +173,7 @@ def _usable(reply: Reply, together: Sequence[Question], access: Access) -> Reply
 def _fault(question: Question, entry: Entry) -> Failure | None:
     step = question.place
     try:
-        _, value = _extract(step, entry)
+        _, value = extract(step, entry)
         if value is ABSENT:
             return Failure(Outcome.MISSING, f"the new secret has no key {step.ref.key!r}")
         question.accept(value)
@@ -186,7 +192,7 @@ def _hear(question: Question, step: Step, reply: Reply, access: Access) -> None:
         _miss(question, step.ref, milliseconds, result.detail)
         return
     try:
-        ref, value = _extract(step, result)
+        ref, value = extract(step, result)
         pointer = question.pointed is None and _is_pointer(step.ref, value)  # what a pointer leads to is none
         if value is not ABSENT and not pointer:
             value = question.accept(value)
@@ -210,66 +216,6 @@ def _remark(warning: str | None, reply: Reply) -> str | None:
 
 def _is_pointer(ref: Ref, value: object) -> bool:
     return ref.scheme in _DEVELOPMENT and isinstance(value, str) and value.startswith(POINTER)
-
-
-def _extract(step: Step, entry: Entry) -> tuple[Ref, object]:
-    """The step's value out of the whole secret: by the first key that is there."""
-    assert entry.value is not None  # noqa: S101 - for mypy; the caller has looked
-    raw = entry.value.raw
-    if not step.keys:
-        return step.ref, _decoded(step.ref, raw)
-    if step.model == "" and _is_encoded(step.ref, raw):
-        return _extract_from_model(step, raw)
-    document = entry.document()
-    if not isinstance(document, Mapping | list):
-        msg = "the secret is not a JSON object, so it has no keys"
-        raise InvalidSecret(msg, hint=None if step.model == "" else "leave the #key out to take the secret whole")
-    if any(len(keys) > 1 for keys in step.below) and (found := _extract_from_document(step, document))[1] is not ABSENT:
-        return found
-    for key in step.keys:
-        if (value := pick(document, key)) is not ABSENT:
-            return (step.ref if key == step.ref.key else step.ref.with_key(key)), _decoded(step.ref, value)
-    return _extract_from_document(step, document)
-
-
-def _extract_from_document(step: Step, document: object) -> tuple[Ref, object]:
-    """A model's leaf, where it is not simply under its fields' names."""
-    model = ABSENT if step.model is None else pick(document, step.model) if step.model else document
-    return (step.ref, ABSENT) if model is ABSENT else _extract_from_model(step, model)
-
-
-def _extract_from_model(step: Step, value: object) -> tuple[Ref, object]:
-    """A leaf out of its model's value, by its fields' names or aliases. A ref leads no further than to JSON text."""
-    encoded = _is_encoded(step.ref, value)
-    value = _decoded(step.ref, value) if encoded else value
-    path, opaque = [step.model] if step.model else [], isinstance(value, str | bytes)
-    for keys in step.below:
-        key, value = enter(value, keys)
-        if value is ABSENT:
-            return step.ref, ABSENT
-        if not opaque:
-            path.append(key)
-        opaque = opaque or isinstance(value, str | bytes)
-    return step.ref.with_key("/".join(path) or None), value if encoded else _decoded(step.ref, value)
-
-
-def _is_encoded(ref: Ref, value: object) -> bool:
-    return "encoding" in ref.options and isinstance(value, str | bytes)
-
-
-def _decoded(ref: Ref, value: object) -> object:
-    """Undo what the option `encoding` says was done to the value."""
-    if "encoding" not in ref.options:
-        return value
-    from base64 import b64decode
-
-    decoded = None
-    with suppress(ValueError):  # its context may hold the value: it ends here
-        decoded = b64decode(value, validate=True) if isinstance(value, str | bytes) else None
-    if decoded is None:
-        msg = "not base64, as the option encoding=base64 says"
-        raise InvalidSecret(msg)
-    return decoded
 
 
 def _miss(question: Question, ref: Ref, milliseconds: float, detail: str | None) -> None:

@@ -643,3 +643,30 @@ def test_without_its_extra_the_program_says_what_to_install() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout) == (2, "")
     assert lines(result.stderr) == ["secretsource: the command line needs click: pip install 'secretsource[cli]'"]
+
+
+def test_all_that_is_wrong_with_names_and_refs_is_told_at_once(shop: CommandLine) -> None:
+    """A line each."""
+    fields = shop("get", "nothing", "secret_key", "databse")
+    assert fields.exit_code == 2
+    assert [line.split("'")[1] for line in lines(fields.stderr)] == ["nothing", "databse"]
+    refs = shop("get", "aws-sm://a?x=1", "env://HOME", "nowhere://x", "vaul://x")
+    assert refs.exit_code == 2
+    assert len(lines(refs.stderr)) == 3
+
+
+def test_text_that_is_none_is_told(command_line: CommandLine) -> None:
+    """Half a character cannot be written."""
+    result = command_line.run("get", "env://J#a", J='{"a": "\\ud800"}')
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert b"env://J#a: INVALID: not text" in result.stderr
+
+
+def test_a_current_folder_that_is_gone_is_told(command_line: CommandLine) -> None:
+    """In a line."""
+    script = f"import os; os.mkdir('gone'); os.chdir('gone'); os.rmdir('../gone'); {PROGRAM[2]}"
+    done = subprocess.run(
+        [sys.executable, "-c", script, "check"], cwd=command_line.folder, capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert lines(done.stderr) == ["secretsource: the current folder does not exist any more"]

@@ -17,7 +17,9 @@ from secretsource import (
     Settings,
     SettingsConfigDict,
     UnknownBackend,
+    explain,
 )
+from secretsource.backends.memory import MemoryBackend
 from secretsource.errors import joined
 from secretsource.testing import override
 
@@ -96,3 +98,55 @@ except MissingExtra as error:
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("pip install 'secretsource[aws,vault]'")
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("aws-sm://x?stage={name}", "only {profile}"),
+        ("vault://kv/x?namespace={path}#{name}", "only {profile}"),
+        ("dotenv://", "the path of a file"),
+    ],
+)
+def test_a_source_that_makes_no_sense_is_refused(source: str, reason: str) -> None:
+    """And not found out when it is first used."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=(source,))
+        a: str = "default"
+
+    with pytest.raises(InvalidRef, match=reason):
+        S()
+
+
+@pytest.mark.parametrize("steer", [{"name": 5}, {"name": "a\nb"}, {"name": "/"}, {"only": 5}, {"never": (1,)}])
+def test_steering_that_makes_no_sense_is_refused(steer: Any) -> None:
+    """Where it is written, in a line."""
+    with pytest.raises(ConfigurationError, match="From"):
+        From(**steer)
+
+
+def test_a_scheme_of_ones_own_is_one() -> None:
+    """In whatever case it is written; what can be none is refused, all of them at once."""
+    store = MemoryBackend({"a": "value"})
+    own: Any = {"Mine": store, "not one": store, 5: store, "wrong": "no backend"}
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=("MINE://{name}",), backends={"Mine": store})
+        a: str
+
+    class Wrong(S):
+        model_config = {"backends": own}  # noqa: RUF012 - a config
+
+    assert S().a == "value"
+    with pytest.raises(ConfigurationError) as info:
+        Wrong()
+    told = str(info.value).splitlines()
+    assert all(word in line for word, line in zip(("'not one'", "5", "wrong"), told, strict=True))
+
+
+@pytest.mark.parametrize("what", [5, None, int, "ShopSettings"])
+def test_only_settings_are_explained(what: Any) -> None:
+    """An object, or its class."""
+    with pytest.raises(TypeError, match="explain takes a settings object or its class"):
+        explain(what)

@@ -147,6 +147,59 @@ def test_in_production_an_outage_never_falls_to_development_sources(monkeypatch:
     assert S().a == "third"
 
 
+@pytest.mark.parametrize("order", [("denied", "down"), ("down", "denied")])
+def test_in_production_an_outage_counts_whatever_else_was_passed_over(
+    order: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where a denial came before it, or after."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(
+            on_denied="next",
+            on_unavailable="next",
+            profile="production",
+            chain=(*(f"memory://{name}" for name in order), "env://"),
+        )
+        a: str = "default"
+
+    MemoryBackend().fail("denied", Outcome.DENIED)
+    MemoryBackend().fail("down", Outcome.UNAVAILABLE)
+    monkeypatch.setenv("A", "from-env")
+    with pytest.raises(ResolutionError) as caught:
+        S()
+    problem = caught.value.problems[0]
+    assert (problem.outcome, str(problem.ref)) == (Outcome.UNAVAILABLE, "memory://down#a")
+
+
+class _Vague(Backend):
+    """Does not say what its errors mean."""
+
+    scheme = "vague"
+
+    def __init__(self, meaning: Any) -> None:
+        self._meaning = meaning
+
+    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Mapping[Ref, SecretValue | Exception]:
+        return dict.fromkeys(refs, LookupError(CANARY))
+
+    def classify(self, error: Exception) -> Outcome:
+        meaning: Outcome = self._meaning
+        return meaning
+
+
+@pytest.mark.parametrize("meaning", [None, Outcome.FOUND, "DENIED"])
+def test_a_backend_that_cannot_classify_its_errors_is_told(meaning: Any) -> None:
+    """An error is never taken for a value, nor for "not there"."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(backends={"vague": _Vague(meaning)}, chain=("vague://x",))
+        a: str = "default"
+
+    with pytest.raises(ResolutionError, match="the backend cannot say what LookupError means") as caught:
+        S()
+    assert_clean(caught.value)
+
+
 def test_a_required_field_passed_over_an_outage_names_the_outage() -> None:
     """That it is missing afterwards is not the whole story."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 import secretsource
-from secretsource import InvalidRef, InvalidSecret, UnknownBackend
+from secretsource import ConfigurationError, InvalidRef, InvalidSecret, SecretNotFound, UnknownBackend
 from secretsource.backends.memory import MemoryBackend
 from secretsource.ref import Ref
 
@@ -65,6 +67,28 @@ def test_a_pointer_to_nowhere_is_invalid_and_not_quoted(pointer: str, monkeypatc
     with pytest.raises(InvalidSecret, match="ref\\+") as caught:
         secretsource.get("env://X")
     assert pointer[4:] not in str(caught.value) or pointer == "ref+"
+
+
+@pytest.mark.parametrize("timeout", [float("inf"), 1e300, 10**400])
+def test_a_timeout_may_be_as_long_as_one_likes(timeout: float) -> None:
+    """What is longer than any wait can be is as long as that."""
+    MemoryBackend().set("a", "value")
+    assert secretsource.get("memory://a", timeout=timeout) == "value"
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "soon", None, True])
+def test_a_timeout_that_is_none_is_refused(timeout: Any) -> None:
+    """Before anything is asked."""
+    with pytest.raises(ConfigurationError, match="timeout is a number of seconds above 0"):
+        secretsource.get("memory://a", timeout=timeout)
+
+
+def test_a_position_in_a_list_is_a_small_number() -> None:
+    """Any other key is just not there."""
+    MemoryBackend().set("list", '["a", "b"]')
+    assert secretsource.get("memory://list#1") == "b"
+    with pytest.raises(SecretNotFound):
+        secretsource.get("memory://list#" + "9" * 5000)
 
 
 @pytest.mark.parametrize(("ref", "kind"), [("nonsense", InvalidRef), ("nowhere://x", UnknownBackend)])

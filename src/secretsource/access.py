@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -187,6 +188,18 @@ def _by_backend(wanted: Mapping[Key, float | None]) -> list[dict[Key, float | No
     return list(groups.values())
 
 
+def seconds_to_answer(timeout: object) -> float:
+    """A timeout that somebody has given, checked.
+
+    Raises:
+        ConfigurationError: It is no number of seconds above 0.
+    """
+    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
+        msg = "timeout is a number of seconds above 0"
+        raise ConfigurationError(msg)
+    return float(min(timeout, sys.float_info.max))
+
+
 def ttl_of(ref: Ref) -> float | None:
     """The ttl (seconds) that a ref asks for, or None."""
     text = ref.options.get("ttl")
@@ -252,4 +265,7 @@ def _failure(backend: Backend, error: Exception, milliseconds: float) -> Failure
     if isinstance(error, BackendError):
         return Failure(error.outcome, error.args[0], error.hint, error.retry_after, milliseconds)
     outcome, advice = backend.classify(error), backend.advise(error)
+    if not isinstance(outcome, Outcome) or outcome is Outcome.FOUND:
+        detail = f"the backend cannot say what {type(error).__name__} means"
+        return Failure(Outcome.INVALID, detail, milliseconds=milliseconds)
     return Failure(outcome, advice.detail or type(error).__name__, advice.hint, advice.retry_after, milliseconds)

@@ -22,16 +22,22 @@ class Clock:
 
 
 SYSTEM_CLOCK = Clock()
+_LONGEST = 365 * 86_400  # seconds
 
 
 class Deadline:
-    """A point in time by which a load, and everything in it, has to be done."""
+    """A point in time by which a load, and everything in it, has to be done.
+
+    Args:
+        seconds: How far away it is; more than a year is a year, which every wait can be.
+        clock: The clock that says so.
+    """
 
     __slots__ = ("_at", "clock")
 
     def __init__(self, seconds: float, clock: Clock = SYSTEM_CLOCK) -> None:
         self.clock = clock
-        self._at = clock.monotonic() + seconds
+        self._at = clock.monotonic() + min(seconds, _LONGEST)
 
     def remaining(self) -> float:
         """Seconds left, never below zero."""

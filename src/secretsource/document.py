@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
+_DIGITS_OF_A_POSITION: Final = 7
 MOST_DIGITS: Final = 4_000
 """Python itself makes no whole number of more than 4,300."""
 
@@ -158,7 +159,7 @@ def pick(document: object, key: str) -> object:
         return _pick_inside(document, key)
     if isinstance(document, list):
         position, _, rest = key.partition("/")
-        if position.isdecimal() and int(position) < len(document):
+        if position.isdecimal() and len(position) <= _DIGITS_OF_A_POSITION and int(position) < len(document):
             return pick(document[int(position)], rest) if rest else document[int(position)]
     return ABSENT
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
-from secretsource.access import CACHE, Access, ttl_of
+from secretsource.access import CACHE, Access, seconds_to_answer, ttl_of
 from secretsource.cache import CachePolicy
 from secretsource.clock import Deadline
 from secretsource.concurrency import in_background
@@ -96,6 +96,7 @@ def get(ref: str | Ref, *, timeout: float = TIMEOUT) -> str:
 
     Raises:
         InvalidRef: It is not a ref.
+        ConfigurationError: The timeout is none.
         SecretNotFound: The store says that it does not exist.
         BackendError: The lookup failed; the class says how.
     """
@@ -152,7 +153,7 @@ def look_up(
         ConfigurationError: Wrong before anything is asked.
     """
     question = Question((str(ref),), [Step(ref, (ref.key,) if ref.key is not None else ())], accept)
-    resolve([question], Access(), Deadline(timeout, CACHE.clock))
+    resolve([question], Access(), Deadline(seconds_to_answer(timeout), CACHE.clock))
     return question
 
 

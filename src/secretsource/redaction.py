@@ -6,8 +6,10 @@ import json
 import logging
 import re
 import threading
+from collections import deque
+from collections.abc import Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -29,6 +31,17 @@ class MaskedStr(str):
         return repr(MASK)
 
 
+class MaskedBytes(bytes):
+    """Bytes whose `repr` is masked. In every other way they are the bytes."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"b{MASK!r}"
+
+    __str__ = __repr__
+
+
 class Values:
     """Values that must not be seen in a text. Its own `repr` shows none of them."""
 
@@ -41,7 +54,7 @@ class Values:
 
     def add(self, value: object) -> None:
         """Add a value, and all that is inside it where it is a table, a list or a wrapped secret."""
-        for text in (value,) if type(value) is str else _texts_in(value):
+        for text in (value,) if type(value) is str else texts_in(value):
             if len(text) >= self._shortest and text not in self._texts:
                 self._texts[text] = None
                 self._forms = None
@@ -61,6 +74,10 @@ class Values:
     def __repr__(self) -> str:
         return f"<{len(self._texts)} values>"
 
+    def __reduce__(self) -> NoReturn:
+        msg = "values that must not be seen are not pickled"
+        raise TypeError(msg)
+
 
 def _replaced(text: str, form: str) -> str:
     """The text with a value masked; one that is as short as parts of words are, only where it stands alone."""
@@ -69,21 +86,30 @@ def _replaced(text: str, form: str) -> str:
     return re.sub(rf"(?<!\w){re.escape(form)}(?!\w)", lambda _: MASK, text)
 
 
-def _texts_in(value: object) -> Iterator[str]:
+def texts_in(value: object) -> Iterator[str]:
+    """All texts in a value: numbers and bytes as text, and what is inside tables, lists, models and wrapped secrets."""
     if isinstance(value, str):
         yield str(value)
     elif isinstance(value, bytes | bytearray):
         yield bytes(value).decode(errors="backslashreplace")
-    elif isinstance(value, dict):
-        for item in value.values():
-            yield from _texts_in(item)
-    elif isinstance(value, list | tuple | set | frozenset):
-        for item in value:
-            yield from _texts_in(item)
-    elif hasattr(value, "get_secret_value"):
-        yield from _texts_in(value.get_secret_value())
     elif isinstance(value, int | float) and not isinstance(value, bool):
         yield str(value)
+    else:
+        for item in inside(value):
+            yield from texts_in(item)
+
+
+def inside(value: object) -> Iterable[object]:
+    """What a table, a list, a wrapped secret, a model or a dataclass holds."""
+    if isinstance(value, Mapping):
+        return value.values()
+    if isinstance(value, list | tuple | set | frozenset | deque):
+        return value
+    if hasattr(value, "get_secret_value"):
+        return (value.get_secret_value(),)
+    kind = type(value)
+    names: Any = getattr(kind, "__pydantic_fields__", None) or getattr(kind, "__dataclass_fields__", ())
+    return [getattr(value, name, None) for name in names]
 
 
 def _forms(text: str) -> Iterator[str]:
@@ -114,6 +140,16 @@ _known: Final = Values()
 def remember(value: object) -> None:
     """Note a value that was resolved, so that `redact_logs` can mask it."""
     _known.add(value)
+
+
+def remember_what_is_no_word(value: object) -> None:
+    """Note a value that nothing says is a secret: but for single words, which logs are made of, and for numbers."""
+    if isinstance(value, str):
+        if not value.isalpha():
+            _known.add(value)
+    else:
+        for item in inside(value):
+            remember_what_is_no_word(item)
 
 
 def redact_logs() -> None:

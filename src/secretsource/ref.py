@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, NoReturn
 
 from secretsource import grammar
 from secretsource.errors import InvalidRef, UnknownBackend
+from secretsource.plugins import plug_ins
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -160,9 +161,16 @@ def _refuse_credentials(scheme: str, location: str) -> None:
 
 
 def _refuse_mistyped(scheme: str, schemes: Collection[str]) -> None:
-    if scheme not in grammar.SCHEMES and scheme not in schemes and (meant := did_you_mean(scheme, grammar.SCHEMES)):
+    if scheme in grammar.SCHEMES or scheme in schemes:
+        return
+    if (meant := did_you_mean(scheme, grammar.SCHEMES)) and not plug_ins(scheme):
         msg = f"there is no backend for {scheme}://{meant}"
         raise UnknownBackend(msg)
+
+
+def is_scheme(text: str) -> bool:
+    """Whether it can be a ref's scheme."""
+    return _SCHEME.fullmatch(f"{text}://") is not None
 
 
 def did_you_mean(word: str, known: Collection[str], cutoff: float = _TOO_CLOSE) -> str:

@@ -11,13 +11,12 @@ from secretsource.backend import Backend
 from secretsource.concurrency import PerProcess
 from secretsource.errors import ConfigurationError, InvalidRef, MissingExtra, UnknownBackend
 from secretsource.forks import holding_forks
+from secretsource.plugins import ENTRY_POINTS, plug_ins
 from secretsource.ref import Ref, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-    from importlib.metadata import EntryPoint
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
-ENTRY_POINTS: Final = "secretsource.backends"
 _LOOKS_LIKE: Final = 0.6
 
 BUILT_IN: Final[Mapping[str, tuple[str, str | None]]] = {
@@ -88,22 +87,16 @@ def _plug_in(scheme: str, own: Mapping[str, Backend]) -> object:
     """A third party's backend: looked up by its name alone, so that no other plug-in is loaded."""
     if (fault := unknown_backend(scheme, own)) is not None:
         raise fault
-    found = _plug_ins(scheme)
+    found = plug_ins(scheme)
     if len({point.value for point in found}) > 1:
         msg = f"several installed packages answer to {scheme}://: {', '.join(sorted(point.value for point in found))}"
         raise ConfigurationError(msg)
     return found[0].load()()
 
 
-def _plug_ins(scheme: str) -> Sequence[EntryPoint]:
-    from importlib.metadata import entry_points
-
-    return list(entry_points(group=ENTRY_POINTS, name=scheme))
-
-
 def unknown_backend(scheme: str, own: Collection[str] = ()) -> UnknownBackend | None:
     """What to say of a scheme that nobody answers to, or None. No backend is loaded for that."""
-    if scheme in BUILT_IN or scheme in own or _plug_ins(scheme):
+    if scheme in BUILT_IN or scheme in own or plug_ins(scheme):
         return None
     known = sorted({*BUILT_IN, *own})
     meant = did_you_mean(scheme, known, _LOOKS_LIKE)

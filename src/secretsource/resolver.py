@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from secretsource import grammar
 from secretsource.cache import Entry, Failure, Reply
 from secretsource.document import ABSENT, as_text
-from secretsource.errors import BackendError, ConfigurationError, InvalidRef, Outcome
+from secretsource.errors import BackendError, InvalidRef, Outcome, UnknownBackend
 from secretsource.extraction import extract
 from secretsource.question import POINTER, Answer, Attempt, Question, Step, Verbatim, WholePointer
 from secretsource.ref import Ref
@@ -83,19 +83,22 @@ def _look_up_names(question: Question, step: Step, names: Names, access: Access)
     if value is ABSENT:
         _miss(question, ref, 0.0, None)
     elif isinstance(value, str) and value.startswith(POINTER) and not isinstance(value, Verbatim):
-        _point(question, ref, value)
+        _point(question, ref, value, access)
     else:
         question.trail.append(Attempt(ref, Outcome.FOUND, 0.0))
         question.answer = Answer(Outcome.FOUND, value, ref)
 
 
-def _point(question: Question, ref: Ref, text: str) -> None:
+def _point(question: Question, ref: Ref, text: str, access: Access) -> None:
     """A value in env or .env that begins with `ref+` is a pointer. It is followed once, and its text never quoted."""
+    target: Ref | None = None
     try:
-        target = Ref.parse(text.removeprefix(POINTER))
-    except ConfigurationError as error:
-        known = not isinstance(error, InvalidRef)
-        target, detail = None, str(error) if known else "begins with 'ref+', and what follows is not a ref"
+        target = Ref.parse(text.removeprefix(POINTER), schemes=access.own)
+        access.backend(target.scheme)
+    except InvalidRef:
+        detail = "begins with 'ref+', and what follows is not a ref"
+    except UnknownBackend as error:
+        target, detail = None, str(error)
     if target is None:
         question.trail.append(Attempt(ref, Outcome.INVALID, 0.0, detail))
         question.answer = Answer(Outcome.INVALID, ref=ref, detail=detail, hint=_how_to_point(text))
@@ -105,11 +108,12 @@ def _point(question: Question, ref: Ref, text: str) -> None:
 
 
 def _how_to_point(text: str) -> str:
+    written = "a pointer is written ref+scheme://location#key"
     scheme = text.removeprefix(POINTER).partition("://")[0]
     if scheme not in grammar.SCHEMES:
-        return "a pointer is written ref+scheme://location#key"
+        return written
     options = ", ".join(sorted(grammar.COMMON_OPTIONS | grammar.rules(scheme).options))
-    return f"after ref+{scheme}:// comes {grammar.rules(scheme).shape}, then ?option=value&... ({options}), then #key"
+    return f"{written}; for {scheme} the location is {grammar.rules(scheme).shape}, and the options are {options}"
 
 
 def _step_at(target: Ref, question: Question, depth: int | None) -> Step:
@@ -202,7 +206,7 @@ def _hear(question: Question, step: Step, reply: Reply, access: Access) -> None:
     if value is ABSENT:
         _miss(question, step.ref, milliseconds, f"the secret has no key {step.ref.key!r}")
     elif pointer:
-        _point(question, ref, as_text(value))
+        _point(question, ref, as_text(value), access)
     else:
         question.trail.append(Attempt(ref, Outcome.FOUND, milliseconds, _remark(result.value.warning, reply)))
         question.answer = Answer(Outcome.FOUND, value, ref, result, reply.cached, stale=reply.setback)
@@ -226,8 +230,8 @@ def _miss(question: Question, ref: Ref, milliseconds: float, detail: str | None)
 def _fail(question: Question, ref: Ref, failure: Failure, access: Access, milliseconds: float) -> None:
     question.trail.append(Attempt(ref, failure.outcome, milliseconds, failure.detail))
     if access.goes_on_after(failure.outcome):
-        question.setback = question.setback or failure
-        question.setback_ref = question.setback_ref or ref
+        if question.setback is None or (failure.outcome.transient and not question.setback.outcome.transient):
+            question.setback, question.setback_ref = failure, ref  # an outage weighs more: in production it stays
         question.advance()
     else:
         question.answer = Answer(failure.outcome, ref=ref, detail=failure.detail, hint=failure.hint)

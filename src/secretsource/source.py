@@ -67,6 +67,8 @@ class Source:
         self._check_placeholders()
         serves_one = not _FIELD_PLACEHOLDER.search(self._location + (self._key or ""))
         self.by_names = serves_one and self._is_bare_names_source()
+        if self.by_names and self.scheme == "dotenv" and not self._location:
+            refuse("the location of dotenv is the path of a file", self.text)
         if serves_one and in_chain and not self.by_names:
             self._apply_default_template()
 
@@ -74,6 +76,8 @@ class Source:
         for word in _PLACEHOLDER.findall(self._location + (self._key or "") + "".join(self._options.values())):
             if word not in PLACEHOLDERS:
                 refuse(f"unknown placeholder {{{word}}}; there are {{name}}, {{path}} and {{profile}}", self.text)
+        if any(_FIELD_PLACEHOLDER.search(value) for value in self._options.values()):
+            refuse("an option takes no placeholder of a field, only {profile}", self.text)
 
     def _is_bare_names_source(self) -> bool:
         if self.scheme == "env":

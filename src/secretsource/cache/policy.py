@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from secretsource.errors import ConfigurationError
+
+_LONGEST = 10**10  # seconds; some 300 years, in place of "for ever"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +33,8 @@ class CachePolicy:
     def __post_init__(self) -> None:
         for name in ("ttl", "max_stale", "jitter", "negative_ttl"):
             value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-                self._refuse(f"{name} has to be a number of 0 or more, not {value!r}")
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LONGEST:
+                self._refuse(f"{name} has to be a number of seconds from 0 to {_LONGEST:,}")
         if self.max_stale < self.ttl:
             self._refuse(
                 f"max_stale ({self.max_stale}) is less than ttl ({self.ttl}): a fresh value would count as stale"
@@ -41,7 +42,7 @@ class CachePolicy:
         if self.jitter > 1:
             self._refuse(f"jitter is a part of ttl, from 0 to 1, not {self.jitter!r}")
         if self.store != "memory":
-            self._refuse(f"there is no store {self.store!r}; there is 'memory'")
+            self._refuse("the only store there is, is 'memory'")  # what was given may hold credentials
 
     @staticmethod
     def _refuse(reason: str) -> None:

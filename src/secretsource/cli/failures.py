@@ -10,6 +10,7 @@ import click
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from secretsource.errors import Outcome, Problem
 
@@ -143,7 +144,25 @@ def _is_foreign(file: str) -> bool:
 
 def _shown(file: str) -> str:
     """A path without what lies above the current folder."""
+    from contextlib import suppress
     from pathlib import Path
 
     path = Path(file)
-    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name
+    with suppress(ValueError, Failed):  # it lies elsewhere, or there is no current folder
+        return str(path.relative_to(current_folder()))
+    return path.name
+
+
+def current_folder() -> Path:
+    """The current folder.
+
+    Raises:
+        Failed: It has been deleted.
+    """
+    from pathlib import Path
+
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        pass
+    raise wrong("the current folder does not exist any more")

@@ -40,10 +40,10 @@ def paths_of(settings_cls: type[BaseSettings], names: Iterable[str]) -> dict[str
     """
     leaves = leaves_by_path(settings_cls)
     known = {".".join(path[: depth + 1]) for path in leaves for depth in range(len(path))}
-    for name in names:
-        if name not in known:
-            meant = did_you_mean(name, known, _LOOKS_LIKE)
-            raise wrong(f"{settings_cls.__name__} has no field {name!r}{meant}")
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        has_no = f"{settings_cls.__name__} has no field"
+        raise wrong("\n".join(f"{has_no} {name!r}{did_you_mean(name, known, _LOOKS_LIKE)}" for name in unknown))
     return {name: tuple(name.split(".")) for name in names}
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from secretsource.cli.failures import where, wrong
+from secretsource.cli.failures import current_folder, where, wrong
 from secretsource.errors import SecretSourceError
 from secretsource.ref import did_you_mean
 from secretsource.settings.load import Load
@@ -39,7 +38,7 @@ def import_class(named: Named) -> type[BaseSettings]:
     module, colon, name = named.name.partition(":")
     if not (module and colon and name):
         raise wrong(f"a settings class is named MODULE:CLASS, such as shop.settings:ShopSettings, not {named.name!r}")
-    for folder in (named.folder, str(Path.cwd())):
+    for folder in (named.folder, str(current_folder())):
         if folder is not None and folder not in sys.path:
             sys.path.insert(0, folder)
     names = _names_before_any_load(module)

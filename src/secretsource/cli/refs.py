@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 from secretsource.access import CACHE, Access
 from secretsource.clock import Deadline
-from secretsource.errors import Outcome, Problem
+from secretsource.document import as_text
+from secretsource.errors import ConfigurationError, Outcome, Problem, joined
 from secretsource.question import Question, Step
 from secretsource.ref import Ref
-from secretsource.registry import BUILT_IN
+from secretsource.registry import BUILT_IN, unknown_backend
 from secretsource.resolver import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from secretsource.backend import Backend
     from secretsource.cli.target import Target
@@ -31,13 +32,36 @@ def ask(texts: Sequence[str], target: Target) -> Mapping[str, Question]:
         target: Whose class may have backends of its own.
 
     Raises:
-        ConfigurationError: One is no ref, or nobody answers to its scheme.
+        ConfigurationError: Some are no refs, or nobody answers to their schemes; a line for each.
     """
     own = _own_backends(texts, target)
-    refs = {text: Ref.parse(text, schemes=own) for text in texts}
-    questions = {text: Question((text,), [Step(ref, (ref.key,) if ref.key else ())]) for text, ref in refs.items()}
+    questions = {
+        text: Question((text,), [Step(ref, (ref.key,) if ref.key else ())], _printable)
+        for text, ref in _parsed(texts, own).items()
+    }
     resolve(list(questions.values()), Access(own=own), Deadline(TIMEOUT, CACHE.clock))
     return questions
+
+
+def _parsed(texts: Sequence[str], own: Collection[str]) -> Mapping[str, Ref]:
+    refs: dict[str, Ref] = {}
+    faults: list[ConfigurationError] = []
+    for text in texts:
+        try:
+            refs[text] = Ref.parse(text, schemes=own)
+        except ConfigurationError as error:
+            faults.append(error)
+    unknown = [unknown_backend(ref.scheme, own) for ref in refs.values()]
+    if faults := [*faults, *(fault for fault in unknown if fault is not None)]:
+        raise joined(faults)
+    return refs
+
+
+def _printable(value: object) -> object:
+    """The value, if it can be written: bytes can, and text that is text."""
+    if not isinstance(value, bytes):
+        as_text(value)
+    return value
 
 
 def read(texts: Sequence[str], target: Target) -> tuple[dict[str, object], Sequence[Problem]]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import click
 
-from secretsource.cli.failures import wrong
+from secretsource.cli.failures import current_folder, wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -84,9 +84,7 @@ def _named_by_surroundings() -> Named | None:
     """What the environment says, else the nearest pyproject.toml, from the current folder upward."""
     if name := os.environ.get("SECRETSOURCE_SETTINGS"):
         return Named(name)
-    from pathlib import Path
-
-    here = Path.cwd()
+    here = current_folder()
     files = (folder / "pyproject.toml" for folder in (here, *here.parents))
     nearest = next((file for file in files if file.is_file()), None)
     return None if nearest is None else _named_by_project(nearest)
@@ -98,7 +96,7 @@ def _named_by_project(file: Path) -> Named | None:
     try:
         tool = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {})
         name = tool.get("secretsource", {}).get("settings")
-    except (OSError, ValueError, AttributeError) as error:
+    except (OSError, ValueError, AttributeError, RecursionError) as error:
         fault = type(error).__name__
     else:
         return Named(str(name), str(file.parent)) if name else None

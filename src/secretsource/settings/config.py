@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
+from secretsource.access import seconds_to_answer
 from secretsource.backend import Backend
 from secretsource.cache import CachePolicy
 from secretsource.errors import ConfigurationError, joined
+from secretsource.ref import is_scheme
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,11 +57,19 @@ def own_backends(config: Mapping[str, Any]) -> Mapping[str, Backend]:
     if not isinstance(backends, Mapping):
         msg = "backends is a mapping from a scheme to a backend object"
         raise ConfigurationError(msg)
-    for scheme, backend in backends.items():
-        if not isinstance(backend, Backend):
-            msg = f"backends[{scheme!r}] is not a secretsource.Backend but of type {type(backend).__name__}"
-            raise ConfigurationError(msg)
-    return backends
+    faults = [fault for scheme, backend in backends.items() if (fault := _backend_fault(scheme, backend))]
+    if faults:
+        raise joined(faults)
+    return {scheme.lower(): backend for scheme, backend in backends.items()}
+
+
+def _backend_fault(scheme: object, backend: object) -> ConfigurationError | None:
+    if not isinstance(scheme, str) or not is_scheme(scheme):
+        return ConfigurationError(f"backends: {scheme!r} is no scheme, which is letters, digits, '+', '-' and '.'")
+    if not isinstance(backend, Backend):
+        kind = type(backend).__name__
+        return ConfigurationError(f"backends[{scheme!r}] is not a secretsource.Backend but of type {kind}")
+    return None
 
 
 def _policy(config: Mapping[str, Any]) -> CachePolicy:
@@ -73,11 +83,7 @@ def _policy(config: Mapping[str, Any]) -> CachePolicy:
 
 
 def _timeout(config: Mapping[str, Any]) -> float:
-    timeout = config.get("timeout", TIMEOUT)
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not timeout > 0:
-        msg = "timeout is a number of seconds above 0"
-        raise ConfigurationError(msg)
-    return float(timeout)
+    return seconds_to_answer(config.get("timeout", TIMEOUT))
 
 
 def _choice(name: str) -> Callable[[Mapping[str, Any]], str]:

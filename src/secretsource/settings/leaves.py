@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import enum
 import itertools
+import re
 import types
 import typing
 from datetime import date, time, timedelta
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
     from pydantic_settings import BaseSettings
 
+_SOUNDS_SECRET = re.compile(r"pass|secret|token|key|credential|auth|dsn|pin", re.IGNORECASE)
 Place = tuple[str | int, ...]
 
 _leaves: WeakKeyDictionary[type[BaseSettings], dict[tuple[str, ...], Leaf]] = WeakKeyDictionary()
@@ -46,7 +48,7 @@ class Leaf(NamedTuple):
         kind: How text becomes a value: `json`, `bytes`, `native` (numbers as numbers) or `text`.
         decode: Whether JSON text is decoded (`NoDecode` turns it off).
         strict: Whether JSON that cannot be decoded is an error (in a union it may be plain text).
-        sensitive: Whether its type says that it is a secret, or that there is one in it.
+        sensitive: Whether its type or its name says that it is a secret, or that there is one in it.
         optional: How many names of the path lead to a field with a default: the leaf itself, or a model around it.
     """
 
@@ -149,7 +151,7 @@ def _leaf(way: _Way, info: FieldInfo, *, decoding: bool) -> Leaf:
         kind="json" if is_json else _simple_kind(members),
         decode=decode,
         strict=all(_is_complex(member) for member in members if member is not type(None)),
-        sensitive=_holds_secret(info.annotation),
+        sensitive=_holds_secret(info.annotation) or _SOUNDS_SECRET.search(".".join(way.path)) is not None,
         optional=way.optional,
     )
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from pydantic_settings import EnvSettingsSource
+from pydantic_settings import BaseSettings, EnvSettingsSource
 
 from secretsource.access import Access
 from secretsource.clock import Deadline
 from secretsource.errors import ConfigurationError, Outcome, Problem, ResolutionError, joined
-from secretsource.redaction import remember
+from secretsource.redaction import remember, remember_what_is_no_word
 from secretsource.resolver import resolve
 from secretsource.settings.config import load_config
 from secretsource.settings.extras import find_extras
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pydantic import ValidationError
-    from pydantic_settings import BaseSettings
 
     from secretsource.question import Answer, Question
     from secretsource.settings.config import LoadConfig
@@ -42,6 +41,9 @@ current_load: ContextVar[Load | None] = ContextVar("current_load", default=None)
 
 class Load:
     """One load. Its values are in the settings it fills, not in what is left of it.
+
+    Attributes:
+        secret_paths: The leaves that came out of a secret store.
 
     Args:
         settings_cls: The class.
@@ -63,7 +65,7 @@ class Load:
         self._inputs: list[object] = [self._given]
         self._plan: Plan | None = None
         self._questions: dict[Path, Question] = {}
-        self._secret: frozenset[Path] = frozenset()
+        self.secret_paths: frozenset[Path] = frozenset()
 
     def run(self, chain: object, state: Mapping[str, Any]) -> dict[str, Any]:
         """Find every leaf that is not in the state of the earlier sources.
@@ -83,7 +85,7 @@ class Load:
         extras = find_extras(self._plan.open_models, access, deadline) if self._plan.open_models else []
         found = [*self._found(questions), *((extra.leaf, extra.answer) for extra in extras)]
         values = place_values((leaf, answer.value) for leaf, answer in found)
-        self._secret |= self._note_secrets(found, access)
+        self.secret_paths |= self._note_secrets(found, access)
         self._inputs += [state, values]
         self._take(questions)
         return values
@@ -127,7 +129,7 @@ class Load:
                 yield leaves[path], question.answer
 
     def _note_secrets(self, found: Iterable[tuple[Leaf, Answer]], access: Access) -> frozenset[Path]:
-        """Which leaves came out of a secret store; their values, and those of secret types, are kept out of logs."""
+        """Which leaves came out of a secret store. All values are noted, so that they can be kept out of logs."""
         paths = set()
         for leaf, answer in found:
             if answer.ref is not None and answer.entry is not None and access.backend(answer.ref.scheme).secret:
@@ -135,6 +137,8 @@ class Load:
                 remember(answer.value)
             elif leaf.sensitive:
                 remember(answer.value)
+            else:
+                remember_what_is_no_word(answer.value)
         return frozenset(paths)
 
     def failure(self, invalid: ValidationError | None) -> Exception | None:
@@ -201,7 +205,7 @@ class Load:
         """Where each value came from, without the values."""
         profile = "" if self._plan is None else self._plan.profile
         others = suppliers(leaves_by_path(self.settings_cls).values(), self.sources) if self.sources else {}
-        return Record(self.settings_cls, profile, self._questions.values(), self._secret, others)
+        return Record(self.settings_cls, profile, self._questions.values(), self.secret_paths, others)
 
 
 def declaration(
@@ -256,7 +260,12 @@ def explain(settings: BaseSettings | type[BaseSettings]) -> Explanation:
 
     Raises:
         ConfigurationError: The declaration makes no sense.
+        TypeError: It is neither.
     """
+    settings_cls: object = settings if isinstance(settings, type) else type(settings)
+    if not (isinstance(settings_cls, type) and issubclass(settings_cls, BaseSettings)):
+        msg = f"explain takes a settings object or its class, not of type {type(settings).__name__}"
+        raise TypeError(msg)
     if not isinstance(settings, type):
         record = getattr(settings, "_secretsource", None)
         return (record or record_of(type(settings))).explanation()

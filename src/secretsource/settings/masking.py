@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections import OrderedDict, deque
+from dataclasses import fields, is_dataclass
+from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import BaseModel, SecretBytes, SecretStr
 
-from secretsource.redaction import MASK, MaskedStr
+from secretsource.redaction import MASK, MaskedBytes, MaskedStr
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 
 Path = tuple[str, ...]
 
@@ -24,27 +26,45 @@ class _Shown(str):
 
 
 def mask_strings(settings: BaseModel, paths: Collection[Path]) -> None:
-    """Put masked text in the place of plain text at these paths, so that it stays masked wherever it goes."""
+    """Put masked text and bytes in the place of plain ones at these paths, so that they stay masked everywhere."""
     for path in paths:
         owner: Any = settings
         for name in path[:-1]:
             owner = getattr(owner, name, None)
-        for fields in (getattr(owner, "__dict__", None), getattr(owner, "__pydantic_extra__", None)):
-            if fields and path[-1] in fields:
-                fields[path[-1]] = _masked(fields[path[-1]])
+        _mask_inside(owner, path[-1:])
+
+
+def _mask_inside(owner: Any, names: Iterable[str]) -> None:
+    """Mask fields of a model or a dataclass in their place, past what it does when they are assigned to."""
+    beside = getattr(owner, "__pydantic_extra__", None) or {}
+    for name in names:
+        if name in beside:
+            beside[name] = _masked(beside[name])
+        elif isinstance(owner, BaseModel) and name in owner.__dict__:
+            owner.__dict__[name] = _masked(owner.__dict__[name])
+        elif is_dataclass(owner) and hasattr(owner, name):
+            object.__setattr__(owner, name, _masked(getattr(owner, name)))
 
 
 def _masked(value: Any) -> Any:
-    """The same with masked text in the place of plain text, also inside lists, tables and models."""
-    if type(value) is str:
-        return MaskedStr(value)
-    if type(value) in (list, tuple, set, frozenset):
-        return type(value)(map(_masked, value))
-    if type(value) is dict:
-        return {_masked(key): _masked(item) for key, item in value.items()}
+    """The same with masked text and bytes in the place of plain ones, also inside lists, tables and models."""
+    kind = type(value)
+    if kind in _MASKED:
+        return _MASKED[kind](value)
+    if kind in (list, tuple, set, frozenset):
+        return kind(map(_masked, value))
+    if kind in (dict, OrderedDict):
+        return kind((_masked(key), _masked(item)) for key, item in value.items())
+    if kind is deque:
+        return deque(map(_masked, value), value.maxlen)
     if isinstance(value, BaseModel):
-        value.__dict__.update({name: _masked(item) for name, item in value.__dict__.items()})
+        _mask_inside(value, [*value.__dict__, *(value.__pydantic_extra__ or ())])
+    elif is_dataclass(value):
+        _mask_inside(value, [field.name for field in fields(value)])
     return value
+
+
+_MASKED: Final[Mapping[type, Callable[[Any], Any]]] = {str: MaskedStr, bytes: MaskedBytes}
 
 
 def shown_arguments(
@@ -62,7 +82,7 @@ def shown_arguments(
 
 def _shown(value: Any, below: Collection[Path]) -> Any:
     if () in below:
-        masked = isinstance(value, MaskedStr | SecretStr | SecretBytes) or value is None
+        masked = isinstance(value, MaskedStr | MaskedBytes | SecretStr | SecretBytes) or value is None
         return value if masked else _Shown(repr(MASK))
     if isinstance(value, BaseModel):
         arguments = shown_arguments(value, value.__repr_args__(), below)

@@ -6,11 +6,12 @@ What a load needs is imported with the first chain that is used: until then a cl
 from __future__ import annotations
 
 import os
+import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 from pydantic import PrivateAttr, ValidationError
 from pydantic._internal._config import config_keys
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError
 from pydantic_settings import SettingsConfigDict as BaseConfigDict
 
 from secretsource.concurrency import in_background
@@ -21,7 +22,7 @@ from secretsource.settings.leaves import leaves_by_path
 from secretsource.settings.masking import mask_strings, shown_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from pydantic.fields import FieldInfo
 
@@ -126,6 +127,8 @@ class Settings(BaseSettings):
                 super().__init__(**values)
         except ValidationError as invalid:
             error = load.failure(invalid)
+        except SettingsError as unread:
+            error = SettingsError(*unread.args)  # its cause holds the text that another source could not read
         except Exception:
             if (error := load.failure_beneath()) is None:
                 raise
@@ -185,7 +188,18 @@ class Settings(BaseSettings):
 
     def __repr_args__(self) -> Iterable[tuple[str | None, Any]]:
         record = self._secretsource if getattr(self, "__pydantic_private__", None) else None
-        return shown_arguments(self, super().__repr_args__(), record.secret_paths if record else frozenset())
+        paths = _secret_paths_in_the_making(type(self)) if record is None else record.secret_paths
+        return shown_arguments(self, super().__repr_args__(), paths)
+
+
+def _secret_paths_in_the_making(settings_cls: type[Settings]) -> Collection[tuple[str, ...]]:
+    """What came out of a secret store for an object that is being made: its validators may show it."""
+    if "secretsource.settings.load" not in sys.modules:
+        return ()
+    from secretsource.settings.load import current_load
+
+    load = current_load.get()
+    return load.secret_paths if load is not None and load.settings_cls is settings_cls else ()
 
 
 class _Except(PydanticBaseSettingsSource):

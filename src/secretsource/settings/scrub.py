@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, get_args
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from pydantic_core.core_schema import ErrorType
 
-from secretsource.redaction import MASK, Values
+from secretsource.redaction import MASK, SHORTEST, Values, inside, texts_in
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
+_BETWEEN_WORDS: Final = re.compile(r"[\s'\"`=(),;]+|\.\.\.")
 _BEFORE_OWN: Final = ("Value error, ", "Assertion failed, ")
 _PYDANTICS_OWN: Final = frozenset(get_args(ErrorType))
 
@@ -35,16 +37,16 @@ def without_input(
 def _keys_in(data: object) -> Iterator[object]:
     if isinstance(data, dict):
         yield from data
-    children = data.values() if isinstance(data, dict) else data if isinstance(data, list | tuple) else ()
-    for child in children:
+    for child in inside(data):
         yield from _keys_in(child)
 
 
 def _detail(item: Any, values: Values, keys: Collection[object]) -> InitErrorDetails:
-    own = Values([item.get("input")], shortest=1) if _quotes_input(item) else Values()
+    quoted = [item.get("input")] if _quotes_input(item) else [item.get("ctx", {}).get("tag")]
+    own, texts = Values(quoted, shortest=1), list(texts_in(quoted))
 
     def mask(text: object) -> str:
-        return own.mask(values.mask(str(text)))
+        return _without_parts(own.mask(values.mask(str(text))), texts)
 
     context = {
         key: value if isinstance(value, int | float) else mask(value) for key, value in item.get("ctx", {}).items()
@@ -52,6 +54,15 @@ def _detail(item: Any, values: Values, keys: Collection[object]) -> InitErrorDet
     says, message = _split(item)
     kind = PydanticCustomError(item["type"], says + mask(message), context or None)
     return InitErrorDetails(type=kind, loc=_loc(item, keys), input=MASK)
+
+
+def _without_parts(message: str, texts: Collection[str]) -> str:
+    """A message without the words in it that are parts of what was put in: many a validator quotes no more of it."""
+    words = {word for word in _BETWEEN_WORDS.split(message) if len(word) >= SHORTEST and word != MASK}
+    for word in sorted(words, key=len, reverse=True):
+        if any(word in text for text in texts):
+            message = message.replace(word, MASK)
+    return message
 
 
 def _split(item: Any) -> tuple[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from secretsource.errors import ConfigurationError
 
@@ -35,12 +36,17 @@ class From:
         only: str | tuple[str, ...] | None = None,
         never: str | tuple[str, ...] | None = None,
     ) -> None:
-        if name is not None and not name.strip("/"):
+        if name is not None and not (isinstance(name, str) and name.isprintable() and name.strip("/")):
             msg = "From(name=...) takes the name that stands for {name}"
             raise ConfigurationError(msg)
         if not all(isinstance(source, str) for source in sources):
             msg = "From(...) takes sources, each a text such as 'vault://kv/shop#{name}'"
             raise ConfigurationError(msg)
+        for key, schemes in (("only", only), ("never", never)):
+            several = () if schemes is None else _several(schemes)
+            if not isinstance(several, tuple) or not all(isinstance(one, str) for one in several):
+                msg = f"From({key}=...) takes backends by their schemes, such as ('vault', 'aws-sm')"
+                raise ConfigurationError(msg)
         put = object.__setattr__
         put(self, "sources", sources)
         put(self, "name", name)
@@ -57,5 +63,7 @@ class From:
         return f"From({', '.join(given)})"
 
 
-def _several(schemes: str | tuple[str, ...]) -> tuple[str, ...]:
-    return (schemes,) if isinstance(schemes, str) else tuple(schemes)
+def _several(schemes: Any) -> Any:
+    if isinstance(schemes, str):
+        return (schemes,)
+    return tuple(schemes) if isinstance(schemes, list | tuple | set | frozenset) else None

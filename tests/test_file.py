@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from secretsource.backend import Outcome, SecretValue
+from secretsource.backend import DENIED_OR_HIDDEN, Outcome, SecretValue
 from secretsource.backends._files import OUTCOMES
 from secretsource.backends.file import FileBackend, UnfitFile, read_secret_file
 from secretsource.clock import Deadline
 from secretsource.ref import Ref
+from tests.files import failing
 
 MIB = 1024 * 1024
 
@@ -170,6 +171,19 @@ def test_a_file_that_everybody_may_write_to_is_refused(tmp_path: Path) -> None:
         "everybody on this machine may write to it",
         "chmod o-w",
     )
+
+
+def test_a_file_that_may_not_be_read_is_told_from_a_folder_that_hides_it(open_folder: Path) -> None:
+    """In a folder that may not be searched, nobody can tell whether there is such a file."""
+    (open_folder / "secret").write_text("value")
+    folder = open_folder / "closed"
+    folder.mkdir()
+    with failing(open_folder / "secret", Outcome.DENIED):
+        assert failure(f"file://{open_folder}/secret") == (Outcome.DENIED, "Permission denied", None)
+    with failing(folder, Outcome.DENIED):
+        outcome, detail, hint = failure(f"file://{folder}/secret")
+    assert (outcome, detail) == (Outcome.DENIED, DENIED_OR_HIDDEN)
+    assert "folder" in str(hint)
 
 
 def test_one_bad_file_does_not_spoil_the_others(tmp_path: Path) -> None:

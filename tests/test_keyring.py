@@ -102,10 +102,25 @@ def test_a_locked_keyring_is_asked_once(memory_keyring: MemoryKeyring) -> None:
     assert memory_keyring.calls == 1
 
 
+@pytest.mark.parametrize("name", ["nowhere.Keyring", "keyring.backends.fail.Nobody", "word"])
+def test_a_keyring_that_cannot_be_loaded_says_where_it_is_chosen(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The variable names a module, or a class, that is not there; the package raises what Python raises."""
+    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", name)
+    monkeypatch.setattr("keyring.core._keyring_backend", None)
+    with pytest.raises((ImportError, AttributeError, ValueError)) as caught:
+        read()
+    backend = KeyringBackend()
+    assert backend.classify(caught.value) is Outcome.UNAVAILABLE
+    advice = backend.advise(caught.value)
+    assert advice.detail == f"the keyring fails ({caught.type.__name__})"
+    assert "PYTHON_KEYRING_BACKEND" in str(advice.hint)
+
+
 def test_past_the_deadline_nobody_is_asked(memory_keyring: MemoryKeyring) -> None:
     """What is left over is UNAVAILABLE, not missing."""
     answer = KeyringBackend().fetch_many([REF], Deadline(0, Clock()))[REF]
     assert isinstance(answer, TimeoutError)
+    assert KeyringBackend().advise(answer).detail == "no time is left to ask the keyring"
     assert memory_keyring.calls == 0
 
 

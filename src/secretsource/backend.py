@@ -11,7 +11,7 @@ import warnings
 from abc import ABC, abstractmethod
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NamedTuple, NoReturn
 
 from secretsource.errors import MissingExtra, Outcome
 from secretsource.redaction import MASK
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from secretsource.ref import Ref
 
 __all__ = [
+    "DENIED_OR_HIDDEN",
     "Advice",
     "Backend",
     "Lease",
@@ -34,6 +35,10 @@ __all__ = [
     "needs_extra",
     "seconds_of_retry_after",
 ]
+
+
+DENIED_OR_HIDDEN: Final = "denied, or absent and hidden by policy"
+"""What a driver says of DENIED where its store does not tell the two apart."""
 
 
 @dataclass(frozen=True, slots=True)

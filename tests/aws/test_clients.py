@@ -15,7 +15,7 @@ from secretsource.errors import MissingExtra
 from secretsource.ref import Ref
 from tests.aws.asking import fetch, said
 from tests.servers.awsfront import AwsFront
-from tests.servers.loopback import CUT
+from tests.servers.loopback import CUT, Reply
 
 AS_ROLE = "role_arn=arn:aws:iam::123456789012:role/reader"
 
@@ -105,3 +105,43 @@ def test_closing_forgets_the_login(aws: AwsFront) -> None:
         assert said(backend, f"aws-sm://db?{AS_ROLE}") == ["value"]
         backend.close()
     assert aws.count("AssumeRole") == 2
+
+
+MIB = 2**20
+
+
+class TestBounds:
+    """An answer is read up to a limit, and not for as long as somebody sends."""
+
+    def test_a_huge_answer_is_not_read_to_its_end(self, aws: AwsFront) -> None:
+        """It is INVALID as soon as it is too large, before the connection breaks further on."""
+        with aws.answering("db", Reply(200, b"x" * 18 * MIB, cut=True, keep=17 * MIB)):
+            error = fetch(SecretsManagerBackend(), "aws-sm://db")[Ref.parse("aws-sm://db")]
+        assert SecretsManagerBackend().classify(error) is Outcome.INVALID  # type: ignore[arg-type] # it is an error
+        assert str(error) == "the answer is larger than 16 MiB"
+
+    def test_nor_is_that_to_a_login(self, aws: AwsFront) -> None:
+        """STS, or who stands in for it, has the same limit."""
+        with aws.answering("AssumeRole", Reply(200, b"x" * 18 * MIB, cut=True, keep=17 * MIB)):
+            assert said(SecretsManagerBackend(), f"aws-sm://db?{AS_ROLE}") == [Outcome.INVALID]
+
+    def test_all_that_a_batch_can_hold_is_read(self, aws: AwsFront) -> None:
+        """Twenty secrets as large as AWS takes them."""
+        client = aws.moto.client("secretsmanager")
+        for number in range(20):
+            client.create_secret(Name=f"large{number}", SecretString="\x01" * 65_536)
+        answers = said(SecretsManagerBackend(), *(f"aws-sm://large{number}" for number in range(20)))
+        assert answers == ["\x01" * 65_536] * 20
+        assert aws.count() == 1
+
+    def test_an_answer_that_breaks_off_is_unavailable(self, aws: AwsFront) -> None:
+        """In the midst of its body."""
+        with aws.answering("db", Reply(200, b"{" + b" " * 1000, cut=True, keep=500)):
+            assert said(SecretsManagerBackend(), "aws-sm://db") == [Outcome.UNAVAILABLE]
+
+
+def test_no_log_quotes_an_answer_to_a_login(aws: AwsFront, caplog: pytest.LogCaptureFixture) -> None:
+    """The SDK warns about one that it cannot parse, and quotes it, with the keys that may be in it."""
+    with aws.answering("AssumeRole", Reply(200, b"<AssumeRoleResponse><SecretAccessKey>not-a-real-secret</Secret")):
+        assert said(SecretsManagerBackend(), f"aws-sm://db?{AS_ROLE}") == [Outcome.INVALID]
+    assert "not-a-real-secret" not in caplog.text

@@ -64,7 +64,11 @@ class TestTables:
 
     def test_every_class_in_it_is_one_of_the_sdk_s(self) -> None:
         """A name that the SDK does not have would be a mistyped one."""
-        assert BY_CLASS.keys() - {kind.__name__ for kind in sdk_classes()} == {"TimeoutError", "ValueError"}
+        assert BY_CLASS.keys() - {kind.__name__ for kind in sdk_classes()} == {
+            "HTTPError",
+            "TimeoutError",
+            "ValueError",
+        }
 
     def test_every_modelled_error_is_in_it(self) -> None:
         """Each error that the services' own models list for what we call, and for all of Secrets Manager."""
@@ -168,6 +172,23 @@ class TestAdvice:
         with aws.answering("/db", AwsError("AccessDeniedException")):
             assert "ssm:GetParameters" in str(advice(ParameterStoreBackend(), "aws-ssm:///db").hint)
 
+    @pytest.mark.parametrize(
+        ("code", "message"),
+        [
+            ("AccessDeniedException", "Access to KMS is not allowed"),
+            ("AccessDeniedException", "User: x is not authorized to perform: kms:Decrypt on resource: y"),
+            ("AccessDeniedException", "The ciphertext refers to a customer master key that does not exist, or ..."),
+            ("KMSAccessDeniedException", ""),
+        ],
+    )
+    def test_a_denied_key_says_that_there_is_something_to_open(self, aws: AwsFront, code: str, message: str) -> None:
+        """Here AWS does tell: the key is denied only of what is there."""
+        with aws.answering("db", AwsError(code, message)), aws.answering("/db", AwsError(code, message)):
+            assert secret("aws-sm://db") is Outcome.DENIED
+            told = [advice(SecretsManagerBackend(), "aws-sm://db"), advice(ParameterStoreBackend(), "aws-ssm:///db")]
+        assert all(str(one.detail).startswith("it is there, but its KMS key is denied") for one in told)
+        assert {one.hint for one in told} == {"needs kms:Decrypt on the key"}
+
     def test_a_hint_is_for_the_service_that_was_asked(self) -> None:
         """Only a parameter's name begins with a slash."""
         error = client_error("ValidationException")
@@ -181,6 +202,12 @@ class TestAdvice:
         told = {code: advice_on(client_error(code, f"canary {REFUSAL} canary"), "ssm") for code in BY_CODE}
         assert not [code for code, advice in told.items() if code not in str(advice.detail)]
         assert "canary" not in repr(told)
+
+    def test_a_code_is_a_name_and_nothing_else(self, aws: AwsFront) -> None:
+        """What a server puts in the place of a code is shown only if it looks like one."""
+        with aws.answering("db", AwsError("canary\nsays <b>hello</b>")):
+            told = advice(SecretsManagerBackend(), "aws-sm://db")
+        assert told.detail == "AWS could not answer (Unknown)"
 
     def test_the_time_to_wait_is_passed_on(self, aws: AwsFront) -> None:
         """Retry-After in seconds or as a date; what is neither is left out."""

@@ -38,6 +38,18 @@ def test_an_answer_may_leave_out_its_version(aws: AwsFront) -> None:
     assert (answer.raw, answer.version) == ("1", None)
 
 
+@pytest.mark.parametrize("version", ["x", [1], 1.5, -1])
+def test_a_version_that_cannot_be_one_is_invalid(aws: AwsFront, version: object) -> None:
+    """It would be shown as the parameter's version, whatever it is."""
+    store(aws, a="1")
+
+    def odd(call: Call) -> Reply:
+        return changed(aws.forward(call), lambda answer: answer["Parameters"][0].update(Version=version))
+
+    with aws.answering("GetParameters", odd):
+        assert parameter("aws-ssm:///shop/a") is Outcome.INVALID
+
+
 class TestBatches:
     def test_ten_are_asked_for_in_one_call(self, aws: AwsFront) -> None:
         """Many parameters cost a tenth as many calls, rounded up."""
@@ -188,6 +200,8 @@ NO_ANSWERS = {
     "html": (HTML, Outcome.INVALID),
     "nothing asked for": (Reply(body=b'{"Other": 1}', headers=JSON), Outcome.INVALID),
     "no text": (Reply(body=b'{"Parameters": [{"Name": "/shop/a"}]}', headers=JSON), Outcome.INVALID),
+    "no name": (Reply(body=b'{"Parameters": [{"Name": 5, "Value": "v"}]}', headers=JSON), Outcome.INVALID),
+    "absent are numbers": (Reply(body=b'{"InvalidParameters": [5]}', headers=JSON), Outcome.INVALID),
     "neither there nor absent": (Reply(body=b'{"Parameters": []}', headers=JSON), Outcome.INVALID),
     "a key of KMS that is none": (AwsError("InvalidKeyId"), Outcome.INVALID),
     "a server error": (AwsError("InternalServerError", status=500), Outcome.UNAVAILABLE),

@@ -267,7 +267,7 @@ def answer_of(**members: object) -> Reply:
 
 NO_ANSWERS: dict[str, tuple[Reply | Callable[[Reply], Reply], Outcome]] = {
     "cut body": (cut_in_body, Outcome.UNAVAILABLE),
-    "cut body, shorter than said": (lambda reply: Reply(body=reply.body[:40], headers=JSON), Outcome.UNAVAILABLE),
+    "half of the JSON": (lambda reply: Reply(body=reply.body[:40], headers=JSON), Outcome.INVALID),
     "html": (HTML, Outcome.INVALID),
     "nothing": (EMPTY, Outcome.INVALID),
     "an empty object": (Reply(body=b"{}", headers=JSON), Outcome.INVALID),
@@ -295,6 +295,48 @@ class TestAnswersThatAreNone:
         with aws.answering("GetSecretValue", say), aws.answering("BatchGetSecretValue", say):
             answers = said(SecretsManagerBackend(), *(f"aws-sm://{name}" for name in names))
         assert answers == [outcome] * len(names)
+
+    @pytest.mark.parametrize(
+        ("answer", "words"),
+        [
+            (answer_of(Name=5, SecretString="canary"), "Name in the answer is no text"),
+            (answer_of(ARN=["canary"], SecretString="canary"), "ARN in the answer is no text"),
+            (answer_of(VersionId=5, SecretString="canary"), "VersionId in the answer is no text"),
+            (answer_of(SecretBinary="Y2Fu!YXJ@5"), "not one of AWS's"),
+            (answer_of(CreatedDate="canary", SecretString="canary"), "not one of AWS's"),
+        ],
+    )
+    def test_a_member_of_the_wrong_kind_is_invalid(self, aws: AwsFront, answer: Reply, words: str) -> None:
+        """What is damaged in one place is not trusted in the others; the text says where, and not what."""
+        with aws.answering("db", answer):
+            told = advice(SecretsManagerBackend(), "aws-sm://db")
+            assert secret("aws-sm://db") is Outcome.INVALID
+        assert words in str(told.detail)
+        assert "canary" not in repr(told)
+
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            {"SecretValues": [{"Name": 5, "SecretString": "v"}]},
+            {"SecretValues": [], "Errors": [{"SecretId": ["db"], "ErrorCode": "x"}]},
+            {"SecretValues": [], "Errors": [{"SecretId": name, "ErrorCode": 5} for name in ("db", "other")]},
+        ],
+    )
+    def test_a_batch_of_the_wrong_kind_is_invalid(self, aws: AwsFront, answer: dict[str, Any]) -> None:
+        """Nobody knows what it is about."""
+        with aws.answering("BatchGetSecretValue", Reply(body=json.dumps(answer).encode(), headers=JSON)):
+            answers = said(SecretsManagerBackend(), "aws-sm://db", "aws-sm://other")
+        assert answers == [Outcome.INVALID] * 2
+
+    def test_one_odd_item_of_a_batch_does_not_spoil_the_others(self, aws: AwsFront) -> None:
+        """Each has its own answer, as far as it is known whose it is."""
+        items = {
+            "SecretValues": [{"Name": "db", "SecretString": "v"}, {"Name": "odd", "SecretString": 5}],
+            "Errors": [{"SecretId": "other", "ErrorCode": 5}],
+        }
+        with aws.answering("BatchGetSecretValue", Reply(body=json.dumps(items).encode(), headers=JSON)):
+            answers = said(SecretsManagerBackend(), "aws-sm://db", "aws-sm://odd", "aws-sm://other")
+        assert answers == ["v", Outcome.INVALID, Outcome.INVALID]
 
     @pytest.mark.parametrize(
         "answer",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from secretsource.backend import Outcome
+from secretsource.backend import DENIED_OR_HIDDEN, Outcome
 from secretsource.backends.azure import KeyVaultBackend
 from secretsource.errors import InvalidRef, MissingExtra
 from secretsource.ref import Ref
@@ -182,6 +182,18 @@ class TestRefusals:
         assert words in detail
         assert reason in detail
 
+    @pytest.mark.parametrize("reply", [FORBIDDEN["ForbiddenByRbac"], FORBIDDEN["AccessDenied"], Reply(403, {})])
+    def test_a_missing_right_may_hide_that_there_is_nothing(self, vault: AzureCloud, reply: Reply) -> None:
+        """The vault looks at rights first, whether or not it has such a secret."""
+        vault.vault.fail("/db", reply)
+        assert str(advice(DB).detail).startswith(DENIED_OR_HIDDEN)
+
+    @pytest.mark.parametrize("reason", ["ForbiddenByFirewall", "ForbiddenByConnection"])
+    def test_a_network_that_is_kept_out_is_no_missing_right(self, vault: AzureCloud, reason: str) -> None:
+        """It is told by itself."""
+        vault.vault.fail("/db", FORBIDDEN[reason])
+        assert DENIED_OR_HIDDEN not in str(advice(DB).detail)
+
     def test_a_deleted_secret_is_missing_and_may_be_recovered(self, vault: AzureCloud) -> None:
         """Key Vault tells nobody without another right that it is deleted; the detail names both."""
         vault.vault.delete("db")
@@ -192,7 +204,7 @@ class TestRefusals:
         """Its inner code says so."""
         inner = {"code": "ObjectIsDeletedButRecoverable"}
         vault.vault.fail("/db", Reply(404, {"error": {"code": "SecretNotFound", "innererror": inner}}))
-        assert outcome(DB) is Outcome.MISSING
+        assert outcome(DB) is Outcome.INACTIVE
         assert advice(DB).detail == "the secret is deleted, and can be recovered (ObjectIsDeletedButRecoverable)"
 
     @pytest.mark.parametrize(
@@ -247,6 +259,7 @@ class TestRefusals:
 
 CANARY = Canary()
 HELD = CANARY.value
+ADDRESS = "https://myvault.vault.azure.net/secrets/db/1"
 UNUSABLE = {
     "a page": Reply(body=f"<html>{HELD}</html>".encode(), headers={"Content-Type": "text/html"}),
     "nothing": Reply(body=b""),
@@ -256,6 +269,10 @@ UNUSABLE = {
     "a number for a value": Reply(body={"value": 5, "id": "https://myvault.vault.azure.net/secrets/db/1"}),
     "another secret": Reply(body={"value": HELD, "id": "https://myvault.vault.azure.net/secrets/other/1"}),
     "a key, not a secret": Reply(body={"value": HELD, "id": "https://myvault.vault.azure.net/keys/db/1"}),
+    "attributes in a list": Reply(body={"value": HELD, "id": ADDRESS, "attributes": [HELD]}),
+    "a time in words": Reply(body={"value": HELD, "id": ADDRESS, "attributes": {"exp": HELD}}),
+    "a time without end": Reply(body={"value": HELD, "id": ADDRESS, "attributes": {"created": 1e30}}),
+    "a number for a kind": Reply(body={"value": HELD, "id": ADDRESS, "contentType": 5}),
     "no address": Reply(body={"value": HELD, "id": None}),
     "broken JSON": Reply(body=f'{{"value": "{HELD}", "id": '.encode(), headers={"Content-Type": "application/json"}),
     "a key twice": Reply(body=f'{{"value": "{HELD}", "value": "{HELD}"}}'.encode()),
@@ -295,11 +312,9 @@ class TestUnusableAnswers:
         assert not CANARY.is_in(all_of(error))
         assert len(vault.vault.log) == 1, "the second try is the core's"
 
-    def test_odd_times_are_left_out(self, vault: AzureCloud) -> None:
-        """A value is not refused for what is said about it."""
-        times = {"exp": 10**30, "nbf": "soon", "created": None}
-        address = "https://myvault.vault.azure.net/secrets/db/1"
-        vault.vault.fail("/db", Reply(body={"value": "value", "id": address, "attributes": times}))
+    def test_times_that_are_not_said_are_left_out(self, vault: AzureCloud) -> None:
+        """A vault may leave out or null what it knows nothing of."""
+        vault.vault.fail("/db", Reply(body={"value": "value", "id": ADDRESS, "attributes": {"created": None}}))
         answer = value(DB)
         assert (answer.raw, answer.expires, answer.created, answer.warning) == ("value", None, None, None)
 

@@ -284,13 +284,16 @@ class TestLoginServerTrouble:
             (Reply(500, b"<html></html>"), Outcome.UNAVAILABLE, None),
             (Reply(429, {"error": "throttled"}, {"Retry-After": "9"}), Outcome.THROTTLED, 9.0),
             (Reply(cut=True), Outcome.UNAVAILABLE, None),
+            (Reply(200, b"<html>Welcome to the portal</html>"), Outcome.INVALID, None),
+            (Reply(200, b""), Outcome.INVALID, None),
+            (Reply(200, ["token"]), Outcome.INVALID, None),
         ],
     )
     @pytest.mark.parametrize("path", ["openid-configuration", "/token"])
     def test_it_is_not_a_refused_login(
         self, azure: AzureCloud, path: str, reply: Reply, expected: Outcome, seconds: float | None
     ) -> None:
-        """A login server in trouble is UNAVAILABLE or THROTTLED, is named, and is asked once."""
+        """A login server in trouble is UNAVAILABLE or THROTTLED, a page in its place INVALID; it is named."""
         os.environ |= azure.login
         azure.entra.fail(path, reply)
         error = failure(DB)
@@ -299,6 +302,14 @@ class TestLoginServerTrouble:
         assert "login.microsoftonline.com" in (said.detail or "")
         assert "EnvironmentCredential" in (said.hint or "")
         assert said.retry_after == seconds
+
+    @pytest.mark.parametrize("token", [5, None, "two\nlines", "\u20ac"])
+    def test_a_token_that_cannot_be_sent_is_invalid(self, azure: AzureCloud, token: object) -> None:
+        """The answer is no login; it is not the vault that refuses it."""
+        os.environ |= azure.login
+        azure.entra.fail("/token", Reply(200, {"access_token": token, "expires_in": 3600, "token_type": "Bearer"}))
+        assert outcome(DB) is Outcome.INVALID
+        assert azure.vault.reads == 0
 
     def test_one_that_cannot_be_reached(self, azure: AzureCloud) -> None:
         """A refused connection is UNAVAILABLE."""

@@ -16,7 +16,7 @@ import requests.exceptions
 from google.api_core.exceptions import from_grpc_status
 from google.protobuf import json_format, message
 
-from secretsource.backend import Outcome
+from secretsource.backend import DENIED_OR_HIDDEN, Outcome
 from secretsource.backends.gcp import SecretManagerBackend, errors
 from secretsource.backends.gcp.login import LoginTimeout
 from tests.gcp.asking import failure, ref
@@ -125,13 +125,15 @@ def test_a_date_to_come_back_at_is_a_time_to_wait() -> None:
     assert 15 < (errors.advice_on(error).retry_after or 0) <= 20
 
 
-def test_google_s_reason_makes_the_hint() -> None:
+def test_google_s_reason_makes_the_words() -> None:
     """A refusal because the API is off is told from one for want of rights."""
     off = google.api_core.exceptions.PermissionDenied("text")
     off._error_info = type("Info", (), {"reason": "SERVICE_DISABLED"})()
-    assert "secretmanager.googleapis.com" in str(errors.advice_on(off).hint)
-    plain = google.api_core.exceptions.PermissionDenied("text")
-    assert "secretmanager.versions.access" in str(errors.advice_on(plain).hint)
+    told = errors.advice_on(off)
+    assert "secretmanager.googleapis.com" in str(told.hint)
+    plain = errors.advice_on(google.api_core.exceptions.PermissionDenied("text"))
+    assert "secretmanager.versions.access" in str(plain.hint)
+    assert (DENIED_OR_HIDDEN in str(plain.detail), DENIED_OR_HIDDEN in str(told.detail)) == (True, False)
 
 
 def _row(kind: type[Exception]) -> bool:

@@ -10,8 +10,9 @@ import pytest
 
 from secretsource.backend import Outcome
 from secretsource.backends.gcp import SecretManagerBackend
-from secretsource.backends.gcp.login import HOLD
+from secretsource.backends.gcp.login import HOLD, Login
 from secretsource.clock import Clock, Deadline
+from secretsource.errors import InvalidSecret, NotAuthenticated, Unavailable
 from tests.gcp.asking import ref
 from tests.gcp.lookups import Said, looked_up
 from tests.servers import gcpauth
@@ -23,6 +24,7 @@ from tests.servers.tls import bundle
 DB = f"gcp-sm://{PROJECT}/db"
 OVER_REST = f"{DB}?transport=rest"
 SERVICE, REGIONAL = "secretmanager.googleapis.com", f"secretmanager.{REGION}.rep.googleapis.com"
+RESOURCES = "cloudresourcemanager.googleapis.com"
 BOUNDARIES = "iamcredentials.googleapis.com"
 """Where google-auth asks, by the way, which regions an account is confined to."""
 
@@ -120,10 +122,85 @@ def test_a_directory_is_no_credentials_file(look_up: Callable[..., list[Said]], 
 
 
 class Busy(LoopbackServer):
-    """A token exchange that wants fewer requests."""
+    """A token exchange that wants fewer requests, or answers something else."""
+
+    said = Reply(429, b"", {"Retry-After": "1"})
 
     def answer(self, request: Request) -> Reply:
-        return Reply(429, b"", {"Retry-After": "1"})
+        return self.said
+
+
+ODD = {
+    "page": Reply(200, b"<html>not-a-real-token</html>"),
+    "nothing": Reply(200, b""),
+    "list": Reply(200, ["not-a-real-token"]),
+    "object": Reply(200, {}),
+    "line break": Reply(200, {"access_token": "not-a-real-token\nx", "expires_in": 3600}),
+    "sign": Reply(200, {"access_token": "not-a-real-token\u20ac", "expires_in": 3600}),
+    "time in words": Reply(200, {"access_token": "not-a-real-token", "expires_in": "soon"}),
+    "deep": Reply(200, b"[" * 10_000),
+    "huge": Reply(200, b"x" * 4 * 2**20, cut=True, keep=3 * 2**20),
+}
+
+
+@pytest.mark.parametrize("reply", ODD.values(), ids=ODD)
+def test_a_login_s_answer_that_is_none_is_invalid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: Reply
+) -> None:
+    """A portal's page, JSON of a wrong type, a token that no header takes: the text shows nothing of it."""
+    with Busy() as sts:
+        sts.said = reply
+        file = gcpauth.federated_file(tmp_path, f"http://127.0.0.1:{sts.port}/sts")
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        with pytest.raises(InvalidSecret) as caught:
+            Login(Clock(), anonymous=False).headers(f"https://{REGIONAL}/", Deadline(5))
+    assert "answer" in str(caught.value)
+    assert "not-a-real-token" not in str(caught.value)
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("reply", [Reply(500), Reply(503, b"<html>back soon</html>"), Reply(502, {"error": 5})])
+def test_a_token_exchange_that_is_down_refuses_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, reply: Reply
+) -> None:
+    """Whatever it says besides."""
+    with Busy() as sts:
+        sts.said = reply
+        file = gcpauth.federated_file(tmp_path, f"http://127.0.0.1:{sts.port}/sts")
+        monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+        with pytest.raises(Unavailable, match=f"had an error .{reply.status}"):
+            Login(Clock(), anonymous=False).headers(f"https://{REGIONAL}/", Deadline(5))
+
+
+_SOURCE_IN_A_NUMBER = json.dumps(
+    {"type": "external_account", "audience": "a", "subject_token_type": "t", "token_url": "x", "credential_source": 5}
+)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["[1]", "null", "[" * 10_000, '{"type": "impersonated_service_account"}', _SOURCE_IN_A_NUMBER],
+    ids=["list", "null", "deep", "impersonation of nobody", "source of a wrong type"],
+)  # fmt: skip
+def test_a_credentials_file_of_another_shape_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: str
+) -> None:
+    """It is JSON, and what Google gave out is not."""
+    (tmp_path / "key.json").write_text(content)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "key.json"))
+    with pytest.raises(NotAuthenticated, match="the credentials file cannot be used") as caught:
+        Login(Clock(), anonymous=False).headers(f"https://{REGIONAL}/", Deadline(5))
+    assert "GOOGLE_APPLICATION_CREDENTIALS" in str(caught.value.hint)
+
+
+def test_a_subject_token_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder stands in the file's place."""
+    file = gcpauth.federated_file(tmp_path, "http://127.0.0.1:9/sts")
+    (tmp_path / "subject-token").unlink()
+    (tmp_path / "subject-token").mkdir()
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
+    with pytest.raises(NotAuthenticated, match="a file of the login cannot be read"):
+        Login(Clock(), anonymous=False).headers(f"https://{REGIONAL}/", Deadline(5))
 
 
 def test_a_token_exchange_may_throttle(look_up: Callable[..., list[Said]], tmp_path: Path) -> None:
@@ -187,6 +264,30 @@ def test_a_federated_identity_is_exchanged_for_a_token(
     said = look_up(db, db, GOOGLE_APPLICATION_CREDENTIALS=str(path), GOOGLE_CLOUD_PROJECT=PROJECT)
     assert [one.value for one in said] == ["value", "value"]
     assert gcpsm.logins == {"/sts": 1}
+
+
+def test_a_project_that_nobody_wants_is_not_asked_for(
+    gcpsm: SecretManager, network: ConnectProxy, look_up: Callable[..., list[Said]], tmp_path: Path
+) -> None:
+    """A foreign identity has to ask the resource manager for its project; it does so for `-`, and then once."""
+    network.routes[RESOURCES] = gcpsm.tls_port
+    path = gcpauth.federated_file(tmp_path, f"http://{gcpsm.address}/sts")
+    assert [one.value for one in look_up(DB, GOOGLE_APPLICATION_CREDENTIALS=str(path))] == ["value"]
+    assert RESOURCES not in network.asked
+    said = look_up("gcp-sm://-/db", "gcp-sm://-/db", GOOGLE_APPLICATION_CREDENTIALS=str(path))
+    assert [one.value for one in said] == ["value", "value"]
+    assert network.asked.count(RESOURCES) == 1
+
+
+def test_a_project_that_cannot_be_had_is_told(
+    look_up: Callable[..., list[Said]], gcpsm: SecretManager, network: ConnectProxy, tmp_path: Path
+) -> None:
+    """Nobody answers, or somebody without it: the hint says how to name the project."""
+    path = gcpauth.federated_file(tmp_path, f"http://{gcpsm.address}/sts")
+    with Busy() as page:
+        network.routes[RESOURCES] = page.port
+        (said,) = look_up("gcp-sm://-/db", GOOGLE_APPLICATION_CREDENTIALS=str(path))
+    assert said.outcome == "UNAVAILABLE"
 
 
 def test_a_foreign_identity_is_unauthenticated(

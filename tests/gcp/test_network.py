@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
+import google_crc32c
 import pytest
 
 from secretsource import access
@@ -17,6 +18,8 @@ from tests.servers.faultproxy import FaultProxy
 from tests.servers.gcpsm import SecretManager
 from tests.servers.loopback import LoopbackServer, Reply, Request
 
+MIB = 2**20
+NAME = "projects/demo-project/secrets/db/versions/1"
 BOTH = pytest.mark.parametrize("transport", ["grpc", "rest"])
 
 
@@ -82,6 +85,73 @@ def stranger(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stranger]:
     with Stranger() as server:
         monkeypatch.setenv("SECRET_MANAGER_EMULATOR_HOST", f"localhost:{server.port}")
         yield server
+
+
+def answer(data: object = "dmFsdWU=", **payload: object) -> Reply:
+    return Reply(200, {"name": NAME, "payload": {"data": data, **payload}})
+
+
+@pytest.mark.parametrize("checksum", [{}, {"dataCrc32c": str(google_crc32c.value(b"value"))}], ids=["none", "right"])
+@pytest.mark.parametrize("data", ["dm!Fs@dWU=", "dmFs\ndWU=", "dmFsdWU=!", "\u20ac", "dmFsdWU=\0"])
+def test_base64_is_read_strictly(
+    stranger: Stranger, backend: SecretManagerBackend, data: str, checksum: dict[str, object]
+) -> None:
+    """The SDK leaves out what is none: without a checksum, damage would pass for another value."""
+    stranger.said = answer(**checksum)
+    assert value(backend, ref("db", transport="rest")) == "value"
+    stranger.said = answer(data, **checksum)
+    error = failure(backend, ref("db", transport="rest"))
+    assert (backend.classify(error), str(error)) == (Outcome.INVALID, "INVALID: the value is not base64")
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "an empty answer"),
+        (b"<html>", "the answer is not JSON"),
+        (b'{"name": "projects/', "the answer is not JSON"),
+        (b"[1]", "not one of Secret Manager's"),
+        (b'{"name": "\xff"}', "the answer is not text"),
+        (b'{"name": "\\ud800"}', "not one of Secret Manager's"),
+        (b"[" * 10_000, "nested deeper"),
+        (b'{"name": ' + b"9" * 5_000 + b"}", "a number of more than"),
+        (answer(5).wire().partition(b"\r\n\r\n")[2], "not one of Secret Manager's"),
+        (answer(None).wire().partition(b"\r\n\r\n")[2], "no value in the answer"),
+    ],
+)
+def test_a_200_that_is_no_secret_is_invalid(
+    stranger: Stranger, backend: SecretManagerBackend, body: bytes, words: str
+) -> None:
+    """And the text says what is wrong with it."""
+    stranger.said = Reply(200, body, {"Content-Type": "application/json"})
+    error = failure(backend, ref("db", transport="rest"))
+    assert backend.classify(error) is Outcome.INVALID
+    assert words in str(backend.advise(error).detail)
+
+
+def test_a_huge_answer_is_not_read_to_its_end(stranger: Stranger, backend: SecretManagerBackend) -> None:
+    """It is INVALID as soon as it is too large, before the connection breaks further on."""
+    stranger.said = Reply(200, b"x" * 4 * MIB, cut=True, keep=3 * MIB)
+    error = failure(backend, ref("db", transport="rest"))
+    assert (backend.classify(error), error.args[0]) == (Outcome.INVALID, "the answer is larger than 2 MiB")
+
+
+def test_an_answer_that_breaks_off_is_unavailable(stranger: Stranger, backend: SecretManagerBackend) -> None:
+    """In the midst of its body."""
+    stranger.said = Reply(200, b"{" + b" " * 1000, cut=True, keep=500)
+    error = failure(backend, ref("db", transport="rest"))
+    assert backend.classify(error) is Outcome.UNAVAILABLE
+    assert "before the answer was whole" in str(backend.advise(error).detail)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(stranger: Stranger, backend: SecretManagerBackend, status: int) -> None:
+    """What another address says is not the service's answer."""
+    with Stranger() as elsewhere:
+        elsewhere.said = answer()
+        stranger.said = Reply(status, b"", {"Location": elsewhere.url})
+        error = failure(backend, ref("db", transport="rest"))
+    assert (backend.classify(error), elsewhere.log) == (Outcome.INVALID, [])
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ PROJECT = "demo-project"
 EMAIL = f"app@{PROJECT}.iam.gserviceaccount.com"
 SCOPE = "https://www.googleapis.com/auth/cloud-platform"
 AUDIENCE = "//iam.googleapis.com/projects/123456789012/locations/global/workloadIdentityPools/pool/providers/ci"
+POOL_PROJECT = "/v1/projects/123456789012"  # where the resource manager tells the project of that
 SUBJECT = "not-a-real-subject-token"
 REFRESH = "not-a-real-refresh-token"
 METADATA = "/computeMetadata/v1"

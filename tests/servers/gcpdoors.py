@@ -97,6 +97,8 @@ class RestDoor(BaseHTTPRequestHandler):
         query = {key: values[0] for key, values in parse_qs(urlsplit(self.path).query).items()}
         if not path.startswith("/v1/"):
             self._log_in()
+        elif path == gcpauth.POOL_PROJECT:
+            self._say(200, {"projectId": gcpauth.PROJECT})
         elif verb == "access":
             self._serve("AccessSecretVersion", service.AccessSecretVersionRequest(name=name))
         elif name.endswith("/secrets"):

@@ -25,6 +25,7 @@ PROJECT, NUMBER = "demo-project", "123456789012"
 REGION = "europe-west1"
 NAMES = (
     *("localhost", "127.0.0.1", "oauth2.googleapis.com", "secretmanager.googleapis.com"),
+    "cloudresourcemanager.googleapis.com",
     f"secretmanager.{REGION}.rep.googleapis.com",
 )
 

@@ -143,6 +143,18 @@ def test_without_aws_credentials_nothing_is_sent(cloud: CloudVault) -> None:
     assert cloud.log == []
 
 
+@pytest.mark.parametrize("cloud", [signed_by_us], indirect=True)
+def test_a_profile_that_is_not_there_is_no_login(cloud: CloudVault, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the SDK raises on its way to credentials is told as their lack."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    outcome, advice = told(backend(cloud, "aws"), APP)
+    assert (outcome, advice.detail) == (
+        Outcome.UNAUTHENTICATED,
+        "the aws login finds no AWS credentials (ProfileNotFound)",
+    )
+    assert cloud.log == []
+
+
 # Azure
 
 
@@ -262,6 +274,22 @@ def test_gcp_shows_the_token_of_its_machine(cloud: CloudVault) -> None:
 @pytest.mark.parametrize("cloud", [lambda proof: True], indirect=True)
 def test_without_a_google_account_nothing_is_sent(cloud: CloudVault) -> None:
     """Neither a key nor a metadata server."""
+    outcome, advice = told(backend(cloud, "gcp"), APP)
+    assert outcome is Outcome.UNAUTHENTICATED
+    assert "no service account's key" in str(advice.detail)
+    assert cloud.log == []
+
+
+@pytest.mark.parametrize("content", [None, "[1]"])
+@pytest.mark.parametrize("cloud", [lambda proof: True], indirect=True)
+def test_a_google_file_that_is_no_use_is_no_login(
+    cloud: CloudVault, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: str | None
+) -> None:
+    """A folder, or JSON of another shape."""
+    path = tmp_path if content is None else tmp_path / "key.json"
+    if content is not None:
+        path.write_text(content)
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(path))
     outcome, advice = told(backend(cloud, "gcp"), APP)
     assert outcome is Outcome.UNAUTHENTICATED
     assert "no service account's key" in str(advice.detail)

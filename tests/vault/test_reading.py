@@ -194,6 +194,13 @@ def test_a_role_that_a_dynamic_engine_does_not_know_is_missing(openbao: OpenBao,
     assert (outcome, advice.detail) == (Outcome.MISSING, "the engine knows no such role")
 
 
+def test_what_is_no_engine_is_read_all_the_same(vault: VaultBackend) -> None:
+    """The server names another mount for it, or none: then it is read as it stands."""
+    answer = said(vault, "auth/token/lookup-self")
+    assert isinstance(answer, dict)
+    assert answer["policies"] == ["root"]
+
+
 def test_what_is_only_written_cannot_be_read(openbao: OpenBao, vault: VaultBackend) -> None:
     """A path that makes something out of what is sent to it is INVALID as a ref."""
     openbao.mount("pki", "pki")

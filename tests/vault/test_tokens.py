@@ -16,7 +16,7 @@ from secretsource.clock import Deadline
 from secretsource.testing.processes import Child
 from tests.servers.loopback import CUT, Reply
 from tests.servers.openbao import OpenBao
-from tests.servers.vaultfront import VaultFront, refusal
+from tests.servers.vaultfront import THROTTLED, VaultFront, refusal
 from tests.vault.asking import HandClock, fetch, said, told
 from tests.vault.logins import POLICY, approle, prepare
 
@@ -358,6 +358,22 @@ def test_a_refused_login_is_not_tried_again_at_once(openbao: OpenBao, front: Vau
     clock.now += 2
     assert said(vault, APP, clock.deadline()) is Outcome.UNAUTHENTICATED
     assert front.count(LOGIN) == 2
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome"), [(THROTTLED, Outcome.THROTTLED), (refusal(503, "Vault is sealed"), Outcome.UNAVAILABLE)]
+)
+def test_who_waits_for_a_login_shares_its_failure(
+    openbao: OpenBao, front: VaultFront, answer: Reply, outcome: Outcome
+) -> None:
+    """A server that is down, or wants fewer requests, does not get one from each of fifty reads; the next load asks."""
+    vault = by_role(openbao, front)
+    front.latency = 0.2  # long enough for all of them to be there
+    with front.failing(LOGIN, answer):
+        answers = fetch(vault, [f"secret/any{number}" for number in range(50)])
+    assert {vault.classify(error) for error in answers if isinstance(error, Exception)} == {outcome}
+    assert front.count(LOGIN) == 1
+    assert said(vault, APP) == FOUND
 
 
 def test_a_login_that_hangs_holds_nobody_beyond_his_deadline(openbao: OpenBao, front: VaultFront) -> None:

@@ -309,7 +309,13 @@ def test_a_proxy_that_is_not_there_is_unavailable() -> None:
 
 
 @pytest.mark.parametrize(
-    "names", [{"VAULT_ADDR": "127.0.0.1:8200"}, {"VAULT_ADDR": OUTSIDE, "VAULT_PROXY_ADDR": "socks5://127.0.0.1:1"}]
+    "names",
+    [
+        {"VAULT_ADDR": "127.0.0.1:8200"},
+        {"VAULT_ADDR": OUTSIDE, "VAULT_PROXY_ADDR": "socks5://127.0.0.1:1"},
+        {"VAULT_ADDR": OUTSIDE, "VAULT_PROXY_ADDR": "http://[::1"},
+        {"VAULT_ADDR": OUTSIDE, "HTTP_PROXY": "127.0.0.1:99999"},
+    ],
 )
 def test_an_address_that_makes_no_sense_is_a_configuration_error(names: dict[str, str]) -> None:
     """It is found before anything is asked."""

@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, Final
 
-from secretsource.backend import Advice, Outcome, SecretValue
+from secretsource.backend import DENIED_OR_HIDDEN, Advice, Outcome, SecretValue
 from secretsource.document import MAX_BYTES
 
 if TYPE_CHECKING:
@@ -115,6 +115,8 @@ def advice_on(error: Exception) -> Advice:
     """What there is to say about an error of this module: the system's words for it, or ours."""
     if isinstance(error, UnfitFile):
         return Advice(error.detail, error.hint)
+    if isinstance(error, PermissionError) and not os.path.lexists(error.filename or ""):
+        return Advice(DENIED_OR_HIDDEN, "this user may not look into the folder")
     return Advice(error.strerror if isinstance(error, OSError) else None)
 
 

@@ -43,7 +43,7 @@ class KeyringBackend(Backend):
         keyrings = _trusted_keyrings()
         answers: dict[Ref, SecretValue | Exception] = {}
         for ref in refs:
-            answer = TimeoutError("no time left") if deadline.expired else _look_up(keyrings, ref.location)
+            answer = TimeoutError() if deadline.expired else _look_up(keyrings, ref.location)
             if answer is not None:
                 answers[ref] = answer
         return answers
@@ -62,7 +62,11 @@ class KeyringBackend(Backend):
             return Advice("the keyring is locked", "unlock it: log in to the desktop session that it belongs to")
         if isinstance(error, NoKeyringError):
             return Advice("this machine has no keyring", "see `keyring --list-backends`")
-        return Advice()
+        if isinstance(error, TimeoutError):
+            return Advice("no time is left to ask the keyring")
+        return Advice(
+            f"the keyring fails ({type(error).__name__})", "see PYTHON_KEYRING_BACKEND and `keyring diagnose`"
+        )
 
 
 def _look_up(keyrings: Sequence[Keyring], location: str) -> SecretValue | Exception | None:

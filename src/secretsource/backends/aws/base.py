@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, TypeVar
 
 from secretsource.backend import Advice, Backend, SecretValue
 from secretsource.backends.aws.errors import BY_CODE, UnusableAnswer, advice_on, code_of, outcome_of
-from secretsource.backends.aws.login import LOGGERS, Login, Who, askers, logins
+from secretsource.backends.aws.login import Login, Who, askers, logins, silence
 from secretsource.concurrency import PerProcess, each_group
 from secretsource.errors import Outcome
-from secretsource.redaction import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -54,13 +53,14 @@ class Store:
         """Call the SDK, with its wire logs off. What its parser makes of an answer that is none is an error of ours.
 
         Raises:
-            UnusableAnswer: The answer is not JSON of the right shape, or there is none in it.
+            UnusableAnswer: The answer is not JSON of the right shape, or there is none in it; or there is no login.
             Exception: The SDK's own errors.
         """
         from botocore.exceptions import BotoCoreError, ClientError
 
         broken = ""
-        with quiet(*LOGGERS):
+        self.login.refresh()
+        with silence():
             try:
                 return getattr(self.api, operation)(**arguments)
             except (BotoCoreError, ClientError):
@@ -89,7 +89,7 @@ class AwsBackend(Backend, Generic[Q]):
         results = each_group(lambda asker, refs: self._answers(asker, refs, deadline), groups, deadline)
         for result in results.values():
             if isinstance(result, Exception):
-                result.__traceback__ = None  # its frames may hold an answer
+                result.__traceback__ = result.__cause__ = result.__context__ = None  # they may hold an answer
         return results
 
     def classify(self, error: Exception) -> Outcome:  # noqa: D102 - as in Backend
@@ -191,10 +191,23 @@ def refuse_hollow(http_response: AWSResponse, parsed: Mapping[str, Any], **_: An
     if http_response.status_code >= HTTPStatus.MULTIPLE_CHOICES or parsed.keys() - {"ResponseMetadata"}:
         return
     body = http_response.content.strip()
-    promised = int(http_response.headers.get("content-length") or 0)
-    if len(http_response.content) < promised or (body.startswith(b"{") and not body.endswith(b"}")):
+    promised = http_response.headers.get("content-length")
+    broken = body.startswith(b"{") and not body.endswith(b"}")
+    if len(http_response.content) < int(promised) if promised else broken:
         raise UnusableAnswer(Outcome.UNAVAILABLE, "the answer was cut short")
     raise UnusableAnswer(Outcome.INVALID, "the answer is not one of AWS's" if body else "the answer is empty")
+
+
+def text_in(answer: Mapping[str, Any], key: str) -> str:
+    """A text in an answer. The SDK hands on whatever is in its place.
+
+    Raises:
+        UnusableAnswer: It is none.
+    """
+    text = answer[key]
+    if not isinstance(text, str):
+        raise UnusableAnswer(Outcome.INVALID, f"{key} in the answer is no text")
+    return text
 
 
 def in_utc(time: object) -> datetime | None:

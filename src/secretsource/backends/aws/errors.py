@@ -5,24 +5,27 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from secretsource.backend import Advice, seconds_of_retry_after
+from secretsource.backend import DENIED_OR_HIDDEN, Advice, seconds_of_retry_after
 from secretsource.clock import SYSTEM_CLOCK
 from secretsource.errors import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_CODE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,80}")  # what is shown of an answer has no line breaks, and no sentences
 _ACTION: Final = re.compile(r"not authorized to perform:? ([a-z0-9-]{1,40}:[A-Za-z0-9]{1,80})\b")
+_KEY_DENIED: Final = re.compile(r"Access to KMS is not allowed|not authorized to perform:? kms:|customer master key")
 _PRINCIPAL: Final = re.compile(r"User:? (arn:[a-z-]{1,20}:(?:iam|sts)::\d{12}:[\w+=,.@/-]{1,200})")
 
 
 class UnusableAnswer(Exception):
-    """An answer of which the SDK makes no error, or a question that AWS has no answer to. It holds no value."""
+    """What the SDK makes no error of, or none that says enough. It holds no value."""
 
-    def __init__(self, outcome: Outcome, detail: str) -> None:
+    def __init__(self, outcome: Outcome, detail: str, hint: str | None = None) -> None:
         super().__init__(detail)
         self.outcome = outcome
         self.detail = detail
+        self.hint = hint
 
 
 def outcome_of(error: Exception) -> Outcome:
@@ -31,33 +34,46 @@ def outcome_of(error: Exception) -> Outcome:
         return error.outcome
     code = code_of(error)
     if code is None:
-        names = (kind.__name__ for kind in type(error).__mro__)
-        return next((BY_CLASS[name] for name in names if name in BY_CLASS), Outcome.UNAVAILABLE)
+        return next((BY_CLASS[name] for name in _names(error) if name in BY_CLASS), Outcome.UNAVAILABLE)
     if code == "InvalidRequestException" and "delet" in _message(error).lower():
         return Outcome.INACTIVE
     outcome = BY_CODE.get(code) or BY_STATUS.get(_status(error), Outcome.UNAVAILABLE)
-    refused_role = outcome is Outcome.DENIED and getattr(error, "operation_name", "").startswith("AssumeRole")
-    return Outcome.UNAUTHENTICATED if refused_role else outcome
+    return Outcome.UNAUTHENTICATED if outcome in _REFUSALS and _is_login(error) else outcome
 
 
 def advice_on(error: Exception, service: str) -> Advice:
     """What to tell the user: our words, AWS's code, and of its message only who may not do what."""
     outcome = outcome_of(error)
     if isinstance(error, UnusableAnswer):
-        return Advice(error.detail)
+        return Advice(error.detail, error.hint)
     code = code_of(error)
     if code is None:
-        name = type(error).__name__
-        return Advice(*WORDS_OF_CLASS.get(name, (f"the AWS SDK says {name}", None)))
+        otherwise = WORDS_OF_FAILURE[outcome].format(type(error).__name__), None
+        return Advice(*next((WORDS_OF_CLASS[name] for name in _names(error) if name in WORDS_OF_CLASS), otherwise))
     detail = WORDS_OF_OUTCOME.get(outcome, "AWS says")
+    if outcome is Outcome.DENIED and _is_about_key(error):
+        detail = "it is there, but its KMS key is denied"
     if outcome is Outcome.MISSING and re.search(r"staging label|VersionId", _message(error)):
         detail = "there is a secret of this name, but no such version of it"
     return Advice(f"{detail} ({code}{_who_may_not(error)})", _hint(error, code, outcome, service), _retry_after(error))
 
 
+def _names(error: Exception) -> list[str]:
+    return [kind.__name__ for kind in type(error).__mro__]
+
+
+def _is_login(error: Exception) -> bool:
+    """Whether it was a call for credentials. What that does not find, or denies, is no secret."""
+    operation = getattr(error, "operation_name", "")
+    return operation.startswith("AssumeRole") or operation in _LOGINS
+
+
 def code_of(error: Exception) -> str | None:
     """AWS's own name for an error, or None where AWS did not answer."""
-    return _answer(error).get("Error", {}).get("Code") if _answer(error) else None
+    if not _answer(error):
+        return None
+    code = str(_answer(error).get("Error", {}).get("Code"))
+    return code if _CODE.fullmatch(code) else "Unknown"
 
 
 def _answer(error: Exception) -> Mapping[str, Any]:
@@ -84,18 +100,29 @@ def _who_may_not(error: Exception) -> str:
     return (f": {action[1]}" if action else "") + (f" as {principal[1]}" if principal else "")
 
 
+def _is_about_key(error: Exception) -> bool:
+    """Whether it is the key that is denied: then the store has said that there is something which it opens."""
+    return code_of(error) == "KMSAccessDeniedException" or _KEY_DENIED.search(_message(error)) is not None
+
+
 def _hint(error: Exception, code: str, outcome: Outcome, service: str) -> str | None:
-    if getattr(error, "operation_name", "").startswith("AssumeRole") and outcome is Outcome.UNAUTHENTICATED:
+    if outcome is Outcome.UNAUTHENTICATED and _is_login(error):
+        if getattr(error, "operation_name", "") in _LOGINS:
+            return "check account, role and session of the profile; then: aws sso login"
         return "the caller needs sts:AssumeRole on the role, and the role's trust policy has to name the caller"
+    if outcome is Outcome.DENIED and _is_about_key(error):
+        return "needs kms:Decrypt on the key"
     if service == "ssm" and code == "ValidationException":
         return HINT_OF_PATHS
     return HINT_OF_CODE.get(code) or (HINT_OF_DENIAL[service] if outcome is Outcome.DENIED else None)
 
 
+_LOGINS: Final = ("GetRoleCredentials", "CreateToken", "CreateOAuth2Token")
+_REFUSALS: Final = (Outcome.DENIED, Outcome.MISSING, Outcome.INACTIVE)
 WORDS_OF_OUTCOME: Final = {
     Outcome.MISSING: "AWS has none of this name",
     Outcome.INACTIVE: "it is scheduled for deletion, or its key is disabled",
-    Outcome.DENIED: "denied, or absent and hidden by policy",
+    Outcome.DENIED: DENIED_OR_HIDDEN,
     Outcome.UNAUTHENTICATED: "AWS refuses the login",
     Outcome.THROTTLED: "too many requests",
     Outcome.UNAVAILABLE: "AWS could not answer",
@@ -121,13 +148,24 @@ HINT_OF_DENIAL: Final = {
     "ssm": "needs ssm:GetParameters on it, and kms:Decrypt if it has a KMS key of its own",
 }
 
+WORDS_OF_FAILURE: Final = {
+    Outcome.UNAUTHENTICATED: "the AWS login fails ({})",
+    Outcome.UNAVAILABLE: "the AWS SDK gets no answer ({})",
+    Outcome.INVALID: "the AWS SDK cannot use its settings, or the answer ({})",
+}
 _NO_NETWORK: Final = "check the network, proxies, region and endpoint"
 _NO_LOGIN: Final = "set AWS_PROFILE or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run where there is a role"
-WORDS_OF_CLASS: Final[Mapping[str, tuple[str, str | None]]] = {
+_CONFIG: Final = "see AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE, by default in ~/.aws"
+WORDS_OF_CLASS: Final[Mapping[str, tuple[str, str | None]]] = {  # a name stands for its subclasses too
+    "ConfigParseError": ("an AWS config file cannot be parsed", _CONFIG),
     "ConnectTimeoutError": ("no connection to AWS in time", _NO_NETWORK),
     "ConnectionClosedError": ("the connection was closed before the answer was whole", None),
     "CredentialRetrievalError": ("the credentials could not be fetched from where they come from", _NO_LOGIN),
     "EndpointConnectionError": ("no connection to AWS", _NO_NETWORK),
+    "HTTPError": ("the connection was closed before the answer was whole", None),  # urllib3's own
+    "HTTPClientError": ("the request could not be sent, or its answer not be read", _NO_NETWORK),
+    "InfiniteLoopConfigError": ("the AWS profiles name each other as source_profile", _CONFIG),
+    "InvalidConfigError": ("the AWS settings make no sense, such as a source_profile that is not there", _CONFIG),
     "InvalidRegionError": ("this is not the name of a region", "such as eu-west-1"),
     "NoCredentialsError": ("no AWS credentials were found", _NO_LOGIN),
     "NoRegionError": ("no AWS region is set", "set AWS_DEFAULT_REGION, or write ?region=... in the ref"),
@@ -208,8 +246,8 @@ BY_CLASS: Final = _table(
             UnknownCredentialError UnknownTokenProviderError
         """,
         Outcome.UNAVAILABLE: """
-            CapacityNotAvailableError ConnectionError HTTPClientError IncompleteReadError MetadataRetrievalError
-            ResponseStreamingError TimeoutError
+            CapacityNotAvailableError ConnectionError HTTPClientError HTTPError IncompleteReadError
+            MetadataRetrievalError ResponseStreamingError TimeoutError
         """,
         Outcome.INVALID: """
             ApiVersionNotFoundError AwsChunkedWrapperError BaseEndpointResolverError ChecksumError DataNotFoundError

@@ -5,21 +5,25 @@ The session is botocore's own, which boto3 only wraps, so that the credential ch
 
 from __future__ import annotations
 
+import base64
 import re
 import threading
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from hashlib import sha256
+from logging import CRITICAL
 from os import environ
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import urlsplit
 
 from secretsource.backend import needs_extra
+from secretsource.backends.aws.credentials import Chain, refuse_unfit
 from secretsource.concurrency import PerProcess
 from secretsource.redaction import quiet
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from botocore.config import Config
     from botocore.credentials import Credentials
@@ -32,6 +36,12 @@ CONNECT_SECONDS: Final = 2
 READ_SECONDS: Final = 5
 LOGGERS: Final = ("botocore", "boto3", "urllib3")
 """They log values and tokens at DEBUG."""
+
+
+def silence() -> AbstractContextManager[None]:
+    """Keep the SDK's logs to ourselves: wire logs, and warnings in which it quotes an answer to a login."""
+    return quiet(*LOGGERS, below=CRITICAL)
+
 
 _ARN: Final = re.compile(r"arn:[^:]+:[^:]+:([^:]+):")  # partition, service, region
 _AWS_HOST: Final = re.compile(r"(^|\.)(amazonaws\.(com(\.cn)?|eu)|api\.aws|api\.amazonwebservices\.com\.cn)$")
@@ -116,24 +126,36 @@ class Login:
             import botocore.session  # noqa: F401 - before the logs are quiet, so that its loggers are there
         with quiet(*LOGGERS):
             self._session = _session(asker.profile)
+            self._chain = Chain(self._session)
+            self._session.register_component("credential_provider", self._chain)
             if asker.role_arn:
-                _assume_role(self._session, asker.role_arn, asker)
+                _assume_role(self._session, self._chain, asker.role_arn, asker)
         self._lock = threading.Lock()  # a session makes one client at a time
 
     def client(self, service: str) -> Any:
         """A client for a service.
 
         Raises:
+            UnusableAnswer: As `refresh`.
             botocore.exceptions.BotoCoreError: There are no credentials, no region, or the config files are unusable.
+            ValueError: The address is none.
         """
-        from botocore.exceptions import NoCredentialsError
-
         with self._lock, quiet(*LOGGERS):
-            credentials = self._session.get_credentials()
-            if credentials is None:  # a client made without any would never find them
-                raise NoCredentialsError
-            credentials.get_frozen_credentials()  # a role is assumed here, once, and not by each thread of a batch
-            return self._session.create_client(service, region_name=self.asker.region, endpoint_url=self.asker.endpoint)
+            self.refresh()  # a role is assumed here, once, and not by each thread of a batch
+            api = self._session.create_client(service, region_name=self.asker.region, endpoint_url=self.asker.endpoint)
+        if urlsplit(api.meta.endpoint_url).port == 0:  # one that cannot be is a ValueError itself
+            raise ValueError
+        return api
+
+    def refresh(self) -> None:
+        """See that there are credentials that can be used, and get new ones where they are about to end.
+
+        Raises:
+            UnusableAnswer: What should give them does not.
+            botocore.exceptions.BotoCoreError: There are none, or the SDK could not ask for them.
+        """
+        with silence():
+            refuse_unfit(self._chain.watch(lambda: _some(self._session.get_credentials()).get_frozen_credentials()))
 
     def same_as(self, other: Login) -> bool:
         """Whether both have the same credentials at this moment."""
@@ -148,13 +170,12 @@ logins: Final[PerProcess[Who, Login]] = PerProcess()
 
 
 def _session(profile: str | None) -> Session:
-    from botocore.session import Session
-
     from secretsource.backends.aws.data import use_quick_files
+    from secretsource.backends.aws.wire import BoundedSession
 
-    session = Session(profile=profile)
+    session = BoundedSession(profile=profile)
     use_quick_files(session)
-    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
+    session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time, blob_parser=_bytes)
     session.set_default_client_config(_config(session))  # for the clients too that a session logs in with
     return session
 
@@ -164,6 +185,11 @@ def _time(said: Any) -> datetime:
     from botocore.utils import parse_timestamp
 
     return datetime.fromtimestamp(said, UTC) if isinstance(said, int | float) else parse_timestamp(said)
+
+
+def _bytes(said: Any) -> bytes:
+    """Bytes in an answer. The SDK leaves out what is no base64, so that damage would pass for another value."""
+    return base64.b64decode(said, validate=True)
 
 
 def _config(session: Session) -> Config:
@@ -187,30 +213,26 @@ def _config(session: Session) -> Config:
     )
 
 
-class _AssumedRole:
-    """Takes the place of a session's credential chain."""
-
-    def __init__(self, credentials: Credentials) -> None:
-        self._credentials = credentials
-
-    def load_credentials(self) -> Credentials:
-        """The credentials of the role, which renew themselves."""
-        return self._credentials
-
-
-def _assume_role(session: Session, role_arn: str, asker: Who) -> None:
-    """Let a session take the role, with what its own chain finds. STS is asked at the first call."""
-    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+def _some(credentials: Credentials | None) -> Credentials:
+    """What was found. A client that is made without credentials would never find any."""
     from botocore.exceptions import NoCredentialsError
 
-    source = session.get_component("credential_provider").load_credentials()
-    if source is None:
+    if credentials is None:
         raise NoCredentialsError
+    return credentials
+
+
+def _assume_role(session: Session, chain: Chain, role_arn: str, asker: Who) -> None:
+    """Let a session take the role, with what its own chain finds. STS is asked at the first call."""
+    from botocore.credentials import AssumeRoleCredentialFetcher, DeferredRefreshableCredentials
+
+    source = chain.watch(lambda: _some(chain.load_credentials()))
+    chain.watch(source.get_frozen_credentials)
 
     sts = partial(session.create_client, region_name=asker.region, endpoint_url=_sts_address(asker.endpoint))
     fetcher = AssumeRoleCredentialFetcher(sts, source, role_arn, {"RoleSessionName": "secretsource"})
     role = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
-    session.register_component("credential_provider", _AssumedRole(role))
+    chain.take_role(role)
 
 
 def _sts_address(endpoint: str | None) -> str | None:

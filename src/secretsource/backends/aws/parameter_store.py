@@ -16,6 +16,7 @@ from secretsource.backends.aws.base import (
     in_utc,
     is_about_one,
     may_not_batch,
+    text_in,
 )
 from secretsource.backends.aws.errors import HINT_OF_PATHS, UnusableAnswer
 from secretsource.errors import Outcome
@@ -132,12 +133,12 @@ def _read_several(store: Store, batch: Sequence[Wanted]) -> Mapping[Wanted, Resu
     if not answer.keys() & {"Parameters", "InvalidParameters"}:
         raise UnusableAnswer(Outcome.INVALID, "there are no parameters in the answer")
     found = {name: item for item in answer.get("Parameters", ()) for name in _names_of(item)}
-    absent = {_bare(name) for name in answer.get("InvalidParameters", ())}
+    absent = {_bare(str(name)) for name in answer.get("InvalidParameters", ())}
     return {wanted: _result(wanted, found.get(wanted.bare), absent) for wanted in batch}
 
 
 def _names_of(item: Mapping[str, Any]) -> set[str]:
-    return {_bare(item[key]) for key in ("Name", "ARN") if item.get(key)}
+    return {_bare(text_in(item, key)) for key in ("Name", "ARN") if item.get(key)}
 
 
 def _result(wanted: Wanted, item: Mapping[str, Any] | None, absent: set[str]) -> Result:
@@ -159,6 +160,8 @@ def _value(item: Mapping[str, Any], wanted: Wanted) -> SecretValue:
     raw, version = item.get("Value"), str(item["Version"]) if item.get("Version") else None
     if not isinstance(raw, str):
         raise UnusableAnswer(Outcome.INVALID, "there is no text in the answer")
+    if version is not None and not version.isdecimal():
+        raise UnusableAnswer(Outcome.INVALID, "Version in the answer is no whole number")
     if wanted.version not in (None, version):
         raise UnusableAnswer(Outcome.INVALID, "AWS answered with another version")
     return SecretValue(raw, version=version, created=in_utc(item.get("LastModifiedDate")))

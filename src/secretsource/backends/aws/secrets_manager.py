@@ -17,6 +17,7 @@ from secretsource.backends.aws.base import (
     in_utc,
     is_about_one,
     may_not_batch,
+    text_in,
 )
 from secretsource.backends.aws.errors import UnusableAnswer
 from secretsource.errors import Outcome
@@ -129,19 +130,21 @@ def _by_question(batch: Sequence[Wanted], answers: Sequence[Mapping[str, Any]]) 
 def _result(item: Mapping[str, Any] | None) -> Result:
     if item is None:
         return UnusableAnswer(Outcome.INVALID, "AWS gave no answer for this secret")
-    if "ErrorCode" in item:
-        from botocore.exceptions import ClientError
-
-        code, message = item["ErrorCode"], item.get("Message", "")
-        return ClientError({"Error": {"Code": code, "Message": message}}, "BatchGetSecretValue")
     try:
-        return _value(item)
+        return _error(item) if "ErrorCode" in item else _value(item)
     except UnusableAnswer as error:
         return error
 
 
+def _error(item: Mapping[str, Any]) -> Exception:
+    from botocore.exceptions import ClientError
+
+    code, message = text_in(item, "ErrorCode"), item.get("Message", "")
+    return ClientError({"Error": {"Code": code, "Message": message}}, "BatchGetSecretValue")
+
+
 def _ids_of(item: Mapping[str, Any]) -> list[str]:
-    return [item[key] for key in ("SecretId", "Name", "ARN") if key in item]
+    return [text_in(item, key) for key in ("SecretId", "Name", "ARN") if key in item]
 
 
 def _short_ids_of(item: Mapping[str, Any]) -> Iterator[str]:
@@ -159,4 +162,5 @@ def _value(answer: Mapping[str, Any]) -> SecretValue:
         raise UnusableAnswer(Outcome.INVALID, "there is no value in the answer")
     if not isinstance(raw, str | bytes):
         raise UnusableAnswer(Outcome.INVALID, "the secret is neither text nor bytes")
-    return SecretValue(raw, version=answer.get("VersionId"), created=in_utc(answer.get("CreatedDate")))
+    version = text_in(answer, "VersionId") if "VersionId" in answer else None
+    return SecretValue(raw, version=version, created=in_utc(answer.get("CreatedDate")))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from secretsource.backend import Advice
+from secretsource.backend import DENIED_OR_HIDDEN, Advice
 from secretsource.document import parse_json
 from secretsource.errors import BackendError, InvalidSecret, Outcome
 
@@ -85,21 +85,25 @@ def innermost(error: Exception) -> str:
 
 WORDS_OF_OUTCOME: Final[Mapping[Outcome, tuple[str, str | None]]] = {
     Outcome.INACTIVE: ("the secret is being deleted or recovered", None),
-    Outcome.DENIED: ("denied", "needs the secret permission 'get' on this vault"),
+    Outcome.DENIED: (DENIED_OR_HIDDEN, "needs the secret permission 'get' on this vault"),
     Outcome.UNAUTHENTICATED: ("the vault refuses the login", "see that the login is in the vault's own tenant"),
     Outcome.THROTTLED: ("too many requests to this vault", None),
     Outcome.UNAVAILABLE: ("the vault could not answer", None),
     Outcome.INVALID: ("Key Vault does not accept this name or version", None),
 }
+_BY_ACCESS_POLICY: Final = (
+    f"{DENIED_OR_HIDDEN}: no access policy lets us read it",
+    "needs the secret permission 'get' in the vault's policy",
+)
 WORDS_OF_CODE: Final[Mapping[str, tuple[str, str | None]]] = {
-    "AccessDenied": ("no access policy lets us read it", "needs the secret permission 'get' in the vault's policy"),
+    "AccessDenied": _BY_ACCESS_POLICY,
     "ForbiddenByConnection": ("the vault takes private connections only", "read it from inside its network"),
     "ForbiddenByFirewall": ("the vault's firewall refuses our address", "add the address to the vault's network rules"),
-    "ForbiddenByPolicy": (
-        "no access policy lets us read it",
-        "needs the secret permission 'get' in the vault's policy",
+    "ForbiddenByPolicy": _BY_ACCESS_POLICY,
+    "ForbiddenByRbac": (
+        f"{DENIED_OR_HIDDEN}: no role lets us read it",
+        "needs the role 'Key Vault Secrets User' on this vault or secret",
     ),
-    "ForbiddenByRbac": ("no role lets us read it", "needs the role 'Key Vault Secrets User' on this vault or secret"),
     "ObjectIsDeletedButRecoverable": ("the secret is deleted, and can be recovered", "recover it"),
     "SecretDisabled": ("the secret is disabled", "enable it, or a version of it"),
     "SecretNotFound": ("not in this vault, or deleted and not yet purged", None),
@@ -123,6 +127,7 @@ WORDS_OF_CLASS: Final[Mapping[str, tuple[str, str | None]]] = {  # the SDK's and
 }
 
 BY_CODE: Final[Mapping[str, Outcome]] = {
+    "ObjectIsDeletedButRecoverable": Outcome.INACTIVE,
     "SecretDisabled": Outcome.INACTIVE,
     "SecretNotFound": Outcome.MISSING,
 }

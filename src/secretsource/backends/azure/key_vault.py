@@ -12,8 +12,10 @@ from __future__ import annotations
 
 import secrets
 import threading
+from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from secretsource.backend import Advice, Backend, SecretValue, needs_extra
@@ -179,21 +181,26 @@ def _value(body: bytes, place: Place, now: float) -> SecretValue:
     if (kind, name.lower()) != ("secrets", place.name.lower()) or place.version not in ("", version):
         msg = "the vault answered with another secret"
         raise InvalidSecret(msg)
-    attributes = bundle.get("attributes")
-    times = {key: _time(text) for key, text in attributes.items()} if isinstance(attributes, dict) else {}
+    attributes, content_type = bundle.get("attributes") or {}, bundle.get("contentType")
+    if not isinstance(attributes, dict) or type(content_type) not in (str, NoneType):
+        msg = "what the answer says about the secret makes no sense"
+        raise InvalidSecret(msg)
+    times = {key: _time(key, attributes[key]) for key in ("created", "exp", "nbf") if attributes.get(key) is not None}
     expires, starts = times.get("exp"), times.get("nbf")
     warning = None
     if expires and expires.timestamp() <= now:
         warning = f"expired on {expires:%Y-%m-%d}"
     elif starts and starts.timestamp() > now:
         warning = f"not valid before {starts:%Y-%m-%d}"
-    given = bundle.get("contentType")
-    content_type = given if isinstance(given, str) else None
     return SecretValue(value, version, times.get("created"), expires, warning=warning, content_type=content_type)
 
 
-def _time(seconds: object) -> datetime | None:
-    try:
-        return datetime.fromtimestamp(float(seconds), UTC) if isinstance(seconds, Number) else None
-    except (ValueError, OverflowError, OSError):
-        return None
+def _time(key: str, seconds: object) -> datetime:
+    moment = None
+    if isinstance(seconds, Number):
+        with suppress(ValueError, OverflowError, OSError):  # their texts hold what was said
+            moment = datetime.fromtimestamp(float(seconds), UTC)
+    if moment is None:
+        msg = f"{key} in the answer is no time"
+        raise InvalidSecret(msg)
+    return moment

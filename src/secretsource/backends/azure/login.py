@@ -13,7 +13,14 @@ from secretsource.backend import needs_extra
 from secretsource.backends.azure.wire import Watch, silence, transport
 from secretsource.clock import SYSTEM_CLOCK
 from secretsource.concurrency import Task
-from secretsource.errors import BackendError, ConfigurationError, NotAuthenticated, Throttled, Unavailable
+from secretsource.errors import (
+    BackendError,
+    ConfigurationError,
+    InvalidSecret,
+    NotAuthenticated,
+    Throttled,
+    Unavailable,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -123,8 +130,8 @@ class Login:
                 with silence():
                     self._credential = self._make(self._watch)
             with silence():  # once more, for the loggers that are new
-                return self._credential.get_token(*scopes, **options)
-        except ConfigurationError as error:
+                return _fit(self._credential.get_token(*scopes, **options))
+        except (ConfigurationError, InvalidSecret) as error:
             failure = error
         except Exception as error:  # noqa: BLE001 - whatever a credential raises, the login has failed
             failure = _meaning(error, self._watch, self._credential)
@@ -139,6 +146,18 @@ class Login:
         self._credential = None
         if close is not None:
             close()
+
+
+def _fit(token: Any) -> Any:
+    """A token that can be sent in a header.
+
+    Raises:
+        InvalidSecret: It cannot.
+    """
+    text = token.token
+    if not isinstance(text, str) or not (text.isascii() and text.isprintable()):
+        raise InvalidSecret("the answer to the login has no token in it")
+    return token
 
 
 def default_credential(authority: str | None, watch: Watch, options: Mapping[str, Any]) -> Any:
@@ -186,7 +205,7 @@ def _meaning(error: Exception, watch: Watch, credential: object) -> BackendError
     tried = ", ".join(dict.fromkeys(_MEMBER.findall(str(error)))) or type(credential).__name__
     trouble = watch.trouble
     if trouble is not None and not (trouble.probe and "," in tried):
-        kind = Throttled if trouble.status == HTTPStatus.TOO_MANY_REQUESTS else Unavailable
+        kind = _KINDS.get(trouble.status, Unavailable)
         detail = f"the login server {trouble.host} {trouble.what}"
         hint = f"tried {tried}; {_AUTHORITY if 'SSL' in trouble.what else _NETWORK}"
         return kind(detail, hint=hint, retry_after=trouble.retry_after)
@@ -195,6 +214,12 @@ def _meaning(error: Exception, watch: Watch, credential: object) -> BackendError
     code = re.search(r"AADSTS\d+", str(error))
     detail = f"the login was refused ({code[0]})" if code else "no credential gave a token"
     return NotAuthenticated(detail, hint=f"tried {tried}; {_advice(str(error))}")
+
+
+_KINDS: Final[Mapping[int, type[BackendError]]] = {
+    HTTPStatus.OK: InvalidSecret,
+    HTTPStatus.TOO_MANY_REQUESTS: Throttled,
+}
 
 
 def _advice(text: str) -> str:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from secretsource.backend import needs_extra, seconds_of_retry_after
 from secretsource.backends.azure.errors import innermost
 from secretsource.clock import SYSTEM_CLOCK
-from secretsource.document import MAX_BYTES
+from secretsource.document import MAX_BYTES, parse_json
 from secretsource.errors import InvalidSecret, Unavailable
 from secretsource.redaction import quiet
 
@@ -29,6 +29,7 @@ _CHUNK: Final = 65536  # bytes
 _HOSTS: Final = 4  # that one transport speaks to
 _TRANSIENT: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 _TOOK_THE_TOKEN: Final = (HTTPStatus.OK, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND)
+PAGE: Final = "answered with something that is no login"
 _IMDS: Final = "169.254.169.254"
 
 
@@ -158,7 +159,7 @@ class Trouble:
     Attributes:
         host: Which one.
         what: What it did, to follow its name in a sentence.
-        status: The HTTP status, or 0 where there was no answer.
+        status: The HTTP status, or 0 where there was no answer. 200 is a page that stands in an answer's place.
         retry_after: Seconds that it asked us to wait.
         probe: It was only tried whether there is one.
     """
@@ -200,10 +201,20 @@ class Watch:
 
 def _trouble_in(response: Any, host: str) -> Trouble | None:
     status, headers = response.status_code, response.headers
+    if status == HTTPStatus.OK:
+        return None if _is_object(response.body()) else Trouble(host, PAGE, status, probe=host == _IMDS)
     if status not in _TRANSIENT and status < HTTPStatus.INTERNAL_SERVER_ERROR:
         return None
     by_a_proxy = host == _IMDS and "json" not in headers.get("content-type", "")  # off Azure, it answers for nobody
     return Trouble(host, f"answered {status}", status, retry_after(headers), probe=by_a_proxy)
+
+
+def _is_object(body: bytes) -> bool:
+    """Whether it may be an answer to a login, and not the page of a portal."""
+    try:
+        return isinstance(parse_json(body), dict)
+    except InvalidSecret:
+        return False
 
 
 class _GivesTokens(Protocol):

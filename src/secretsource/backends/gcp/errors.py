@@ -9,7 +9,7 @@ import re
 from os import environ
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from secretsource.backend import Advice, seconds_of_retry_after
+from secretsource.backend import DENIED_OR_HIDDEN, Advice, seconds_of_retry_after
 from secretsource.backends.gcp.login import FILE, UNUSABLE_FILE
 from secretsource.clock import SYSTEM_CLOCK
 from secretsource.errors import BackendError, Outcome
@@ -48,6 +48,8 @@ def is_out_of_reach(answer: object) -> bool:
 
 def advice_on(error: Exception) -> Advice:
     """What to tell the user: words of our own, and of Google's only names that are known."""
+    if isinstance(error, BackendError):
+        return Advice(error.args[0], error.hint, error.retry_after)
     status = _status(error)
     if status is None:
         if _may_pass(error):
@@ -59,8 +61,8 @@ def advice_on(error: Exception) -> Advice:
         detail = _state(error) or detail
     if status == "UNAVAILABLE" and re.search("handshake|CERTIFICATE|SSL", str(error)):
         detail, hint = WORDS_OF_CLASS["requests.exceptions.SSLError"]
-    reason = str(getattr(error, "reason", None))
-    return Advice(f"{detail} ({status})", HINT_OF_REASON.get(reason, hint), _retry_after(error))
+    detail, hint = WORDS_OF_REASON.get(str(getattr(error, "reason", None)), (detail, hint))
+    return Advice(f"{detail} ({status})", hint, _retry_after(error))
 
 
 def _hint_on_file(error: Exception) -> str:
@@ -140,7 +142,7 @@ WORDS_OF_STATUS: Final[Mapping[str, tuple[str, str | None]]] = {
     "INVALID_ARGUMENT": ("Secret Manager cannot use this name or version", None),
     "NOT_FOUND": ("there is no such secret, or no such version of it", None),
     "PERMISSION_DENIED": (
-        "denied, or absent and hidden by policy",
+        DENIED_OR_HIDDEN,
         "needs secretmanager.versions.access on it, as in roles/secretmanager.secretAccessor",
     ),
     "RESOURCE_EXHAUSTED": ("too many requests", None),
@@ -148,11 +150,17 @@ WORDS_OF_STATUS: Final[Mapping[str, tuple[str, str | None]]] = {
     "UNAVAILABLE": ("Secret Manager cannot be reached, or cannot answer", _NO_NETWORK),
     "UNIMPLEMENTED": ("what answers at this address is not Secret Manager", "check the address of the service"),
 }
-HINT_OF_REASON: Final = {  # the `reason` that Google adds to a refusal
-    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": "give the machine or the token the scope cloud-platform",
-    "BILLING_DISABLED": "turn on billing for the project",
-    "CONSUMER_INVALID": "check the project's id",
-    "SERVICE_DISABLED": "turn on the API secretmanager.googleapis.com in the project",
+WORDS_OF_REASON: Final = {  # the `reason` that Google adds to a refusal which has nothing to do with the secret
+    "ACCESS_TOKEN_SCOPE_INSUFFICIENT": (
+        "the token is not meant for Secret Manager",
+        "give the machine or the token the scope cloud-platform",
+    ),
+    "BILLING_DISABLED": ("the project has no billing", "turn on billing for the project"),
+    "CONSUMER_INVALID": ("there is no such project, or it is not ours", "check the project's id"),
+    "SERVICE_DISABLED": (
+        "the project does not use Secret Manager",
+        "turn on the API secretmanager.googleapis.com in the project",
+    ),
 }
 WORDS_OF_CLASS: Final[Mapping[str, tuple[str, str | None]]] = {
     "google.auth.exceptions.DefaultCredentialsError": ("no Google credentials were found that can be used", _ADC),
@@ -171,6 +179,7 @@ WORDS_OF_CLASS: Final[Mapping[str, tuple[str, str | None]]] = {
     "requests.exceptions.Timeout": ("no answer from Secret Manager in time", _NO_NETWORK),
     "requests.exceptions.RequestException": ("no connection to Secret Manager", _NO_NETWORK),
     "secretsource.backends.gcp.login.LoginTimeout": ("no Google credentials in time", _ADC),
+    "urllib3.exceptions.HTTPError": ("the connection was closed before the answer was whole", None),
     "builtins.TimeoutError": ("no answer in time", None),
 }
 
@@ -221,4 +230,5 @@ OUTCOME_OF_CLASS: Final = {
     "requests.exceptions.JSONDecodeError": Outcome.INVALID,
     "requests.exceptions.RequestException": Outcome.UNAVAILABLE,
     "secretsource.backends.gcp.login.LoginTimeout": Outcome.UNAVAILABLE,
+    "urllib3.exceptions.HTTPError": Outcome.UNAVAILABLE,
 }

@@ -9,13 +9,15 @@ from __future__ import annotations
 import threading
 from functools import partial
 from http import HTTPStatus
+from logging import ERROR
 from os import environ
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from secretsource.backend import needs_extra, seconds_of_retry_after
+from secretsource.backends.gcp.bounds import bound
 from secretsource.clock import SYSTEM_CLOCK
 from secretsource.concurrency import Task
-from secretsource.errors import NotAuthenticated, Throttled
+from secretsource.errors import InvalidSecret, NotAuthenticated, Throttled, Unavailable
 from secretsource.redaction import quiet
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ LOGGERS: Final = ("google", "grpc", "urllib3", "requests")
 FILE: Final = "GOOGLE_APPLICATION_CREDENTIALS"
 UNUSABLE_FILE: Final = f"the file that {FILE} names cannot be used: is it there, readable, and what Google gave out?"
 SCOPES: Final = ("https://www.googleapis.com/auth/cloud-platform",)
+
+_ODD: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What the SDK's code raises where it meets JSON of another shape than it expects."""
 
 
 class LoginTimeout(Exception):
@@ -84,8 +89,18 @@ class Login:
         return self._failed is not None and self._clock.monotonic() - self._failed >= HOLD
 
     def project(self, deadline: Deadline) -> str | None:
-        """The credentials' own project, if they have one."""
-        return self._found(deadline).project
+        """The credentials' own project, if they have one. Those of a foreign identity have to ask Google for it.
+
+        Raises:
+            LoginTimeout: It takes too long.
+        """
+        found = self._found(deadline)
+        if found.project is not None or not hasattr(found.credentials, "get_project_id"):
+            return found.project
+        asked = Task(partial(_ask_for_project, found))
+        if not asked.wait(min(PATIENCE, deadline.remaining())):
+            raise LoginTimeout
+        return asked.result()
 
     def headers(self, url: str, deadline: Deadline) -> dict[str, str]:
         """The headers of a call to this address: the token, and who pays.
@@ -117,10 +132,41 @@ class Login:
 
 
 def _headers(found: Found, url: str) -> dict[str, str]:
+    """The headers of a call, with a new token if there has to be one.
+
+    Raises:
+        NotAuthenticated: A file of the login cannot be read.
+        InvalidSecret: The answer to the login is none.
+        google.auth.exceptions.GoogleAuthError: The SDK's own.
+    """
+    from google.auth.exceptions import GoogleAuthError
+
     headers: dict[str, str] = {}
-    with quiet(*LOGGERS):
-        found.credentials.before_request(found.request, "POST", url, headers)
+    failure: Exception | None = None
+    try:
+        with quiet(*LOGGERS):
+            found.credentials.before_request(found.request, "POST", url, headers)
+    except GoogleAuthError:  # some are ValueErrors as well
+        raise
+    except OSError as error:
+        failure = NotAuthenticated(f"a file of the login cannot be read ({type(error).__name__})")
+    except _ODD as error:  # it may hold the answer
+        failure = InvalidSecret(f"the answer to the login is not one of Google's ({type(error).__name__})")
+    if not all(value.isascii() and value.isprintable() for value in headers.values()):
+        failure = InvalidSecret("the answer to the login has no token in it")
+    if failure:
+        raise failure
     return {name.lower(): value for name, value in headers.items()}
+
+
+def _ask_for_project(found: Found) -> str | None:
+    credentials: Any = found.credentials
+    try:
+        with quiet(*LOGGERS):
+            project = credentials.get_project_id(found.request)
+    except (OSError, *_ODD):  # an answer that is none, or a file of the login that cannot be read
+        return None
+    return project if isinstance(project, str) else None
 
 
 def _nobody(_under_way: Callable[[], None]) -> Found:
@@ -134,8 +180,10 @@ def _search(under_way: Callable[[], None]) -> Found:
         import google.auth  # noqa: F401 - here, and not after the others were told that all is imported
         from google.auth.transport.requests import Request
     under_way()
-    with quiet(*LOGGERS):
-        request = partial(_bounded, Request())
+    with quiet(*LOGGERS, below=ERROR):  # it warns of a project that it does not find, and nobody may want
+        sender = Request()
+        bound(sender.session)
+        request = partial(_bounded, sender)
         credentials: Any
         credentials, project = _default(request)
         if hasattr(credentials, "with_always_use_jwt_access"):  # a key of one's own signs its own token, as in the SDK
@@ -150,17 +198,23 @@ def _default(request: Callable[..., Any]) -> tuple[Any, str | None]:
     """What Google's own search finds: credentials, and their project.
 
     Raises:
-        NotAuthenticated: They are in a file that cannot be read.
+        NotAuthenticated: They are in a file that cannot be read, or makes no sense.
     """
     import google.auth
+    from google.auth.credentials import with_scopes_if_required
+    from google.auth.exceptions import GoogleAuthError
 
     fault = ""
     try:
-        return google.auth.default(default_scopes=SCOPES, request=request)  # type: ignore[arg-type] # any callable will do
-    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError) as error:
+        credentials, project = google.auth.default(request=request)  # type: ignore[arg-type] # any callable will do
+        # With scopes already there, Google would be asked for the project of a foreign identity.
+        return with_scopes_if_required(credentials, None, default_scopes=SCOPES), project
+    except GoogleAuthError:  # some are ValueErrors as well
+        raise
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError, PermissionError, *_ODD) as error:
         fault = type(error).__name__
     hint = UNUSABLE_FILE if environ.get(FILE) else "see the file that gcloud left for this user"
-    raise NotAuthenticated(f"the credentials file cannot be read ({fault})", hint=hint)
+    raise NotAuthenticated(f"the credentials file cannot be used ({fault})", hint=hint)
 
 
 def _bounded(
@@ -169,10 +223,12 @@ def _bounded(
     """Make one of google-auth's requests, whose own limit is two minutes.
 
     Raises:
-        Throttled: A login server wants fewer of them; google-auth's error would not tell that from a refusal.
+        Throttled, Unavailable: A login server refuses nobody; google-auth's error would not tell that from a refusal.
     """
     response = request(url, method, timeout=min(timeout or PATIENCE, PATIENCE), **options)
+    wait = seconds_of_retry_after(response.headers.get("retry-after", ""), SYSTEM_CLOCK.time())
     if method == "POST" and response.status == HTTPStatus.TOO_MANY_REQUESTS:
-        wait = seconds_of_retry_after(response.headers.get("retry-after", ""), SYSTEM_CLOCK.time())
         raise Throttled("too many requests to the login server", retry_after=wait)
+    if method == "POST" and response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise Unavailable(f"the login server had an error ({response.status})", retry_after=wait)
     return response

@@ -10,6 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from secretsource.backend import needs_extra
+from secretsource.backends.gcp.bounds import bound, refuse_what_the_sdk_takes
 from secretsource.backends.gcp.login import LOGGERS
 from secretsource.clock import Deadline
 from secretsource.concurrency import each
@@ -147,6 +148,7 @@ class _Rest:
         from google.cloud.secretmanager_v1.types import service
 
         self._transport = client.transport
+        bound(vars(client.transport)["_session"], refuse_what_the_sdk_takes)
         self._about_us = _about_us()
         self._request = service.AccessSecretVersionRequest
 

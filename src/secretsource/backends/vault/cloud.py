@@ -27,17 +27,13 @@ def aws_proof(variables: Variables) -> dict[str, str]:
     with needs_extra("Vault's AWS login", "aws"):
         from botocore.auth import SigV4Auth
         from botocore.awsrequest import AWSRequest
-        from botocore.session import Session
-    credentials = Session().get_credentials()
-    if credentials is None:
-        msg = "the aws login finds no AWS credentials"
-        raise NotAuthenticated(msg)
+    credentials = _aws_credentials()
     region = variables.get("AWS_REGION")
     headers = {"Content-Type": _FORM}
     if server := variables.get("AWS_IAM_SERVER_ID"):
         headers["X-Vault-AWS-IAM-Server-ID"] = server
     request = AWSRequest("POST", _sts(region), headers, _CALLER_IDENTITY)
-    SigV4Auth(credentials.get_frozen_credentials(), "sts", region or "us-east-1").add_auth(request)
+    SigV4Auth(credentials, "sts", region or "us-east-1").add_auth(request)
     sent = {name: [value] for name, value in request.prepare().headers.items()}
     return {
         "iam_http_request_method": "POST",
@@ -45,6 +41,19 @@ def aws_proof(variables: Variables) -> dict[str, str]:
         "iam_request_headers": _base64(json.dumps({name: [_text(one) for one in all_] for name, all_ in sent.items()})),
         "iam_request_body": _base64(_CALLER_IDENTITY),
     }
+
+
+def _aws_credentials() -> Any:
+    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.session import Session
+
+    fault = ""
+    try:
+        if (credentials := Session().get_credentials()) is not None:
+            return credentials.get_frozen_credentials()
+    except (BotoCoreError, ClientError, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
+        fault = f" ({type(error).__name__})"
+    raise NotAuthenticated(f"the aws login finds no AWS credentials{fault}")
 
 
 def _sts(region: str | None) -> str:
@@ -111,7 +120,7 @@ def gcp_proof(role: str) -> str:
         identity = make(Request(), f"http://vault/{role}", use_metadata_identity_endpoint=True)
         identity.refresh(Request())
         return str(identity.token)
-    except GoogleAuthError as error:
+    except (GoogleAuthError, OSError, AttributeError, LookupError, TypeError, ValueError) as error:
         fault = type(error).__name__
     msg = f"the gcp login has no service account's key, and gets no identity token ({fault})"
     raise NotAuthenticated(msg)

@@ -6,6 +6,7 @@ No `.netrc`, no cookies, no redirects, no `REQUESTS_CA_BUNDLE`.
 from __future__ import annotations
 
 import ipaddress
+import re
 import ssl
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -32,6 +33,10 @@ def connect(addr: str, variables: Variables) -> urllib3.PoolManager:
     if not addr.startswith(("http://", "https://")):
         msg = "VAULT_ADDR (or VAULT_AGENT_ADDR) has to begin with https:// or http://"
         raise ConfigurationError(msg)
+    if not _has_host(addr) or re.search(r"[@?#\s]", addr):
+        raise ConfigurationError(
+            "VAULT_ADDR (or VAULT_AGENT_ADDR) has to be a host, perhaps a port and a path, no more"
+        )
     options: dict[str, Any] = {"maxsize": CONNECTIONS, "num_pools": 2}
     if addr.startswith("https://"):
         options["ssl_context"] = _tls(variables)
@@ -43,6 +48,14 @@ def connect(addr: str, variables: Variables) -> urllib3.PoolManager:
     login = urlsplit(proxy).netloc.rpartition("@")[0]
     headers = urllib3.make_headers(proxy_basic_auth=login) if login else None
     return urllib3.ProxyManager(proxy, proxy_headers=headers, **options)
+
+
+def _has_host(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:  # a bracket or a port that makes no sense
+        return False
 
 
 def _tls(variables: Variables) -> ssl.SSLContext:
@@ -87,7 +100,7 @@ def proxy_for(addr: str, variables: Variables) -> str | None:
     proxy = variables.get("PROXY_ADDR") or variables.get("HTTP_PROXY") or _general_proxy(addr, variables)
     if proxy and "://" not in proxy:
         proxy = f"http://{proxy}"
-    if proxy and not proxy.startswith(("http://", "https://")):
+    if proxy and not (proxy.startswith(("http://", "https://")) and _has_host(proxy)):
         msg = "the proxy for Vault (VAULT_PROXY_ADDR, VAULT_HTTP_PROXY, HTTPS_PROXY) has to be an http(s) address"
         raise ConfigurationError(msg)
     return proxy

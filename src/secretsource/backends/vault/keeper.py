@@ -11,6 +11,7 @@ import hvac
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized, VaultError
 from urllib3.exceptions import HTTPError
 
+from secretsource.backends.vault.fields import Fields
 from secretsource.backends.vault.login import Credentials, Grant, log_in
 from secretsource.backends.vault.wire import LoginAdapter, Sender
 from secretsource.errors import InvalidSecret, NotAuthenticated, SecretSourceError
@@ -45,6 +46,8 @@ class Keeper:
         self._renew_at = self._ends_at = self._former_end = self._alive_at = self._held_until = -math.inf
         self._first: Deadline | None = None  # the load that began with a token whose end nobody has told
         self._refused = ""
+        self._logins = 0  # that have ended
+        self._failure: Exception | None = None  # of the last of them
         self._can_tell = True
 
     def token(self, deadline: Deadline, *, lasting: bool = False) -> str | None:
@@ -58,9 +61,11 @@ class Keeper:
             NotAuthenticated: There is no credential, or the login was refused.
             Exception: hvac's or urllib3's, where no answer came to a login.
         """
-        grant = self._grant
+        grant, seen = self._grant, self._logins
         if grant is None or (deadline.clock.monotonic() >= self._renew_at and deadline is not self._first):
             with self._turn(deadline):
+                if self._grant is None and self._failure is not None and self._logins > seen:
+                    raise self._failure.with_traceback(None)  # of the login that this thread has been waiting for
                 grant = self._tended(deadline)
         if lasting and self._fades(deadline):
             with self._turn(deadline):
@@ -154,6 +159,16 @@ class Keeper:
         return self._grant
 
     def _log_in(self, deadline: Deadline) -> Grant:
+        self._failure = None
+        try:
+            return self._new_grant(deadline)
+        except Exception as error:
+            self._failure = error
+            raise
+        finally:
+            self._logins += 1
+
+    def _new_grant(self, deadline: Deadline) -> Grant:
         now = deadline.clock.monotonic()
         if now < self._held_until:
             raise NotAuthenticated(self._refused, hint=f"no new try for {self._held_until - now:.0f} s")
@@ -209,8 +224,8 @@ class Keeper:
                 return
             sender = Sender(grant.token, self._namespace)
             answer = self._wire.ask("POST", "auth/token/renew-self", sender, deadline, body={})
-            auth: Any = answer.get("auth") or {}
-            self._schedule(float(auth.get("lease_duration", 0)), now, renewable=auth.get("renewable") is True)
+            auth = Fields.inside(answer, "auth", "the answer to the renewal")
+            self._schedule(auth.seconds("lease_duration"), now, renewable=auth.flag("renewable"))
 
     def _has_ended(self, token: str, sent: float, deadline: Deadline) -> bool:
         if deadline.clock.monotonic() >= self._ends_at:
@@ -222,7 +237,7 @@ class Keeper:
     def _look_up(self, token: str, deadline: Deadline) -> bool:
         """Whether a token holds, as the server has it; and until when. Where it cannot be asked, the token holds."""
         now = deadline.clock.monotonic()
-        answer: dict[str, Any] = {}
+        answer: dict[str, Any] | None = None
         try:
             answer = self._wire.ask("GET", "auth/token/lookup-self", Sender(token, self._namespace), deadline)
         except (Forbidden, Unauthorized) as error:
@@ -230,10 +245,12 @@ class Keeper:
         except VaultError as error:
             if vars(error)["status"] not in _CANNOT_ASK:
                 raise
+        if answer is not None:
+            data = Fields.inside(answer, "data", "the answer about the token")
+            seconds, renewable = data.seconds("ttl"), data.flag("renewable")
+            if self._term == 0:
+                self._schedule(seconds, now, renewable=renewable)
         self._alive_at = now
-        data: Any = answer.get("data") or {}
-        if self._term == 0 and answer:
-            self._schedule(float(data.get("ttl", 0)), now, renewable=data.get("renewable") is True)
         return True
 
 

@@ -126,7 +126,7 @@ def log_in(credentials: Credentials, client: hvac.Client) -> Grant:
     Raises:
         NotAuthenticated: A credential is not there.
         ConfigurationError: There is no such method.
-        InvalidSecret: The answer has no token in it.
+        InvalidSecret: The answer is no login's.
         Exception: hvac's and urllib3's own errors.
     """
     if credentials.method == "none":
@@ -144,14 +144,16 @@ def log_in(credentials: Credentials, client: hvac.Client) -> Grant:
 
 
 def _granted(answer: object) -> Grant:
+    from secretsource.backends.vault.fields import NOT_VAULT, Fields, can_be_sent
+
     auth: Any = answer.get("auth") if isinstance(answer, dict) else None
-    if not isinstance(auth, dict) or not isinstance(auth.get("client_token"), str):
-        msg = "the answer to the login has no token in it"
-        raise InvalidSecret(msg)
-    if not auth["client_token"]:
-        msg = "the login asks for a second factor"
-        raise NotAuthenticated(msg)
-    return Grant(auth["client_token"], float(auth.get("lease_duration") or 0), auth.get("renewable") is True)
+    token = auth.get("client_token") if isinstance(auth, dict) else None
+    if type(token) is not str or not can_be_sent(token):  # a JSON number is a str too
+        raise InvalidSecret("the answer to the login has no token in it", hint=NOT_VAULT)
+    if not token:
+        raise NotAuthenticated("the login asks for a second factor")
+    fields = Fields(auth, "the answer to the login")
+    return Grant(token, fields.seconds("lease_duration"), fields.flag("renewable"))
 
 
 def _approle(credentials: Credentials, client: hvac.Client) -> Any:
@@ -166,11 +168,17 @@ def _approle(credentials: Credentials, client: hvac.Client) -> Any:
 
 def _unwrapped(credentials: Credentials, token: str, client: hvac.Client) -> str:
     """The secret id in a wrapping token. It can be had once; a second login, or a forked child, remembers it."""
+    from secretsource.backends.vault.fields import Fields
+
     if token not in credentials.unwrapped:
         client.token = token  # it is its own credential
         answer: Any = client.sys.unwrap()  # type: ignore[no-untyped-call]  # its stub has no types
         client.token = ""
-        credentials.unwrapped[token] = str(answer["data"]["secret_id"])
+        where = "the answer to the unwrapping"
+        secret_id = Fields.inside(answer, "data", where).text("secret_id")
+        if not secret_id:
+            raise NotAuthenticated("what VAULT_SECRET_ID_WRAPPED wraps is no secret id")
+        credentials.unwrapped[token] = secret_id
     return credentials.unwrapped[token]
 
 

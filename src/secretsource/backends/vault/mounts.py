@@ -9,6 +9,9 @@ from urllib.parse import quote
 
 from hvac.exceptions import Forbidden, VaultError
 
+from secretsource.backends.vault.fields import Fields
+from secretsource.document import Number
+
 if TYPE_CHECKING:
     from secretsource.backends.vault.wire import Sender, Wire
     from secretsource.clock import Deadline
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
 _NO_ACCESS: Final = "preflight capability check"  # Vault's word for: no such mount, or no right to anything in it
 MOUNTS: Final = "sys/internal/ui/mounts/"
 _CANNOT_ASK: Final = frozenset({404, 405})
+_WHAT: Final = "the answer to what is mounted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,7 @@ class Mounts:
 
         Raises:
             VaultError: The server did not answer that; Forbidden where it knows nothing of the token.
+            InvalidSecret: It answered something else.
         """
         known = self._match(location)
         if known or self.hidden:
@@ -82,7 +87,7 @@ class Mounts:
                 raise
             self.hidden = True
             return None
-        mount = _mount(answer.get("data"))
+        mount = _mount(answer)
         if mount and location.startswith(mount.path):
             self.learn(mount)
             return mount
@@ -96,9 +101,22 @@ def _wait_for(turn: threading.Lock, deadline: Deadline) -> None:
     turn.release()
 
 
-def _mount(data: Any) -> Mount | None:
-    if not isinstance(data, dict) or not isinstance(data.get("path"), str) or not data["path"]:
+def _mount(answer: dict[str, Any]) -> Mount | None:
+    """The mount in an answer, or None where it names none.
+
+    Raises:
+        InvalidSecret: There is something else in its place.
+    """
+    data = Fields.inside(answer, "data", _WHAT)
+    path, kind = data.text("path"), data.text("type")
+    if not path:
         return None
-    options = data.get("options")
-    version = options.get("version") if isinstance(options, dict) else None
-    return Mount(data["path"].rstrip("/") + "/", versioned=data.get("type") in ("kv", "generic") and version == "2")
+    return Mount(path.rstrip("/") + "/", versioned=kind in ("kv", "generic") and _version(data) == "2")
+
+
+def _version(data: Fields) -> str | None:
+    """The version in a mount's options, which Vault gives as a text, and others may give as a number."""
+    if data.values.get("options") is None:
+        return None
+    options = Fields.inside(data.values, "options", data.where)
+    return options.whole("version") if isinstance(options.values.get("version"), Number) else options.text("version")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 from hvac import exceptions as hvac
 from urllib3 import exceptions as urllib3
 
-from secretsource.backend import Advice
+from secretsource.backend import DENIED_OR_HIDDEN, Advice
 from secretsource.errors import BackendError, Outcome
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def advice_on(error: Exception) -> Advice:
 
 def _denied(error: Exception) -> Advice:
     path = str(vars(error).get("url")).partition("?")[0]
-    return Advice("denied, or absent and hidden by policy", f'the token\'s policy has to allow "read" on {path}')
+    return Advice(DENIED_OR_HIDDEN, f'the token\'s policy has to allow "read" on {path}')
 
 
 def _refused(error: Exception) -> Advice:

@@ -8,10 +8,11 @@ from urllib.parse import quote
 from hvac.exceptions import Forbidden, InvalidPath, InvalidRequest, Unauthorized
 
 from secretsource.backends.vault import answers
+from secretsource.backends.vault.fields import NOT_VAULT
 from secretsource.backends.vault.keeper import Keeper
 from secretsource.backends.vault.leases import Leases
 from secretsource.backends.vault.mounts import MOUNTS, Mount, Mounts
-from secretsource.backends.vault.wire import NOT_VAULT, Sender, Wire
+from secretsource.backends.vault.wire import Sender, Wire
 from secretsource.errors import InvalidSecret, SecretNotFound
 
 if TYPE_CHECKING:
@@ -137,16 +138,16 @@ def _versioned(mount: Mount, ref: Ref, ask: _Ask) -> SecretValue:
     if version is not None and not version.isdecimal():
         msg = "a version of KV is a whole number"
         raise InvalidSecret(msg)
-    fault: Exception
     try:
         value = answers.versioned(ask(f"{mount.path}data/{quote(name)}" + (f"?version={version}" if version else "")))
         if version is None or version.lstrip("0") in ("", value.version):  # version 0 is Vault's word for the newest
             return value
-        fault = InvalidSecret("Vault answered with another version")
+        raise InvalidSecret("Vault answered with another version")
     except InvalidPath as error:
-        fault = answers.gone(error) or _absent(ref, error)
-        if name.startswith("data/") and isinstance(fault, SecretNotFound):
-            fault = SecretNotFound(f"no secret there; {mount.path} is KV version 2: leave data/ out of the ref")
+        absence = error
+    fault = answers.gone(absence.json) or _absent(ref, absence)
+    if name.startswith("data/") and isinstance(fault, SecretNotFound):
+        fault = SecretNotFound(f"no secret there; {mount.path} is KV version 2: leave data/ out of the ref")
     raise fault
 
 

@@ -17,8 +17,9 @@ from hvac.exceptions import VaultError
 
 from secretsource.backend import seconds_of_retry_after
 from secretsource.backends.vault.connection import connect
-from secretsource.document import MAX_BYTES, natural, parse_json
-from secretsource.errors import InvalidSecret
+from secretsource.backends.vault.fields import NOT_VAULT, can_be_sent
+from secretsource.document import MAX_BYTES, parse_json
+from secretsource.errors import ConfigurationError, InvalidSecret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,9 +66,6 @@ class Reply:
         return f" ({kind})" if re.fullmatch("[a-z0-9/+.-]{1,40}", kind) and kind != "application/json" else ""
 
 
-NOT_VAULT: Final = "is it a Vault that answers at VAULT_ADDR?"
-
-
 class Sender(NamedTuple):
     """Who asks, and where in the server.
 
@@ -81,7 +79,14 @@ class Sender(NamedTuple):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What a request carries."""
+        """What a request carries.
+
+        Raises:
+            ConfigurationError: Token or namespace cannot be sent in a header.
+        """
+        for what, text in (("token: see VAULT_TOKEN", self.token), ("namespace: see VAULT_NAMESPACE", self.namespace)):
+            if text and not can_be_sent(text):
+                raise ConfigurationError(f"a line break, or another character that cannot be sent, is in the {what}")
         headers = {"X-Vault-Request": "true", "User-Agent": "secretsource", "Accept": "application/json"}
         if self.token:
             headers["X-Vault-Token"] = self.token
@@ -111,6 +116,7 @@ class Wire:
             VaultError: The server answered with an error status. `.retry_after` is there where it named a time.
             HTTPError: urllib3's, where no answer came.
             InvalidSecret: The answer is not JSON.
+            ConfigurationError: There is something in the way of asking.
         """
         data = None if body is None else json.dumps(body).encode()
         seconds = max(deadline.remaining(), 0.001)
@@ -141,7 +147,7 @@ def _read(response: urllib3.BaseHTTPResponse) -> bytes:
         size += len(piece)
         if size > MAX_BYTES:
             response.close()
-            msg = "larger than 1 MiB"
+            msg = "the answer is larger than 1 MiB"
             raise InvalidSecret(msg)
     response.release_conn()
     return b"".join(pieces)
@@ -177,10 +183,10 @@ class LoginAdapter(HvacAdapter):
         raise_exception: bool = True,  # noqa: ARG002, FBT001, FBT002 - hvac's signature
         **kwargs: Any,
     ) -> Any:
-        """Send what a method of hvac wants sent; the answer is plain JSON."""
+        """Send what a method of hvac wants sent."""
         path = url.strip("/").removeprefix("v1/")
         sender = Sender(self.token, self.namespace)
-        return natural(self._wire.ask(method.upper(), path, sender, self._deadline, body=kwargs.get("json")))
+        return self._wire.ask(method.upper(), path, sender, self._deadline, body=kwargs.get("json"))
 
     def get_login_token(self, response: Any) -> str:
         """The token out of the answer to a login."""

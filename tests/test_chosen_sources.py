@@ -137,3 +137,20 @@ def test_a_class_with_two_chains_tells_of_both() -> None:
         assert "memory://b/other" not in stores.calls
     assert [str(attempt.ref) for attempt in found["two"].trail] == ["memory://a/two", "memory://b/two"]
     assert [item.outcome for item in found.values()] == [Outcome.FOUND, Outcome.FOUND, Outcome.DENIED]
+
+
+def test_the_chain_heeds_what_the_caller_says_of_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it does where the class leaves its sources as they are."""
+
+    class Prefixed(Settings):
+        model_config = SettingsConfigDict(chain=("env://",))
+        asked: str = "default"
+
+        @classmethod
+        def settings_customise_sources(cls, settings_cls: type[BaseSettings], *_: Any, **sources: Any) -> Any:
+            return sources["init_settings"], ChainSettingsSource(settings_cls)
+
+    monkeypatch.setenv("SHOP_ASKED", "with the prefix")
+    assert Prefixed().asked == "default"
+    made: Any = Prefixed
+    assert made(_env_prefix="SHOP_").asked == "with the prefix"

@@ -6,6 +6,7 @@ import os
 import time
 import warnings
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -13,6 +14,8 @@ from dotenv import dotenv_values
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+import secretsource
+from secretsource import ResolutionError, Settings, SettingsConfigDict
 from secretsource.backend import Outcome, SecretValue
 from secretsource.backends.dotenv import DotenvBackend, DotenvWarning, read_dotenv
 from secretsource.backends.file import UnfitFile
@@ -221,3 +224,27 @@ def test_the_file_comes_before_the_environment(tmp_path: Path, monkeypatch: pyte
         "C": "inside",
         "D": "outside",
     }
+
+
+def test_a_file_is_read_as_it_is_written(tmp_path: Path) -> None:
+    """By the ref's charset, the class's `env_file_encoding`, or what the caller says."""
+    file = tmp_path / "latin.env"
+    file.write_bytes("NAME=Zoë\n".encode("latin-1"))
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=(f"dotenv://{file}?charset=latin-1",))
+        name: str
+
+    class ByConfig(S):
+        model_config = SettingsConfigDict(chain=(f"dotenv://{file}",), env_file_encoding="latin-1")
+
+    class ByCaller(S):
+        model_config = SettingsConfigDict(chain=(f"dotenv://{file}",))
+
+    called: Any = ByCaller
+    assert [S().name, ByConfig().name, called(_env_file_encoding="latin-1").name] == ["Zoë"] * 3
+    assert secretsource.get(f"dotenv://{file}?charset=latin-1#NAME") == "Zoë"
+    with pytest.raises(ResolutionError, match="not utf-8 text"):
+        called()
+    with pytest.raises(ResolutionError, match="there is no charset 'klingon'"):
+        called(_env_file_encoding="klingon")

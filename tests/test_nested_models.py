@@ -7,9 +7,9 @@ from base64 import b64encode
 from typing import Annotated, Any
 
 import pytest
-from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, Secret, SecretStr, ValidationError
+from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, Json, Secret, SecretStr, ValidationError
 
-from secretsource import From, ResolutionError, Settings, SettingsConfigDict, explain
+from secretsource import ConfigurationError, From, ResolutionError, Settings, SettingsConfigDict, explain
 from secretsource.testing import override
 
 LOGIN = {"user": "u", "password": "canary-51f0"}
@@ -28,7 +28,7 @@ class Optional(Shop):
     login: Login = Login(user="nobody", password=SecretStr("none"))
 
 
-@pytest.mark.parametrize("value", ["canary-51f0", [1], 5, None, True, "[1]", ""])
+@pytest.mark.parametrize("value", ["canary-51f0", [1], 5, True, "[1]", ""])
 def test_what_is_no_object_is_told(value: Any) -> None:
     """It is there, so no default may stand in for it; and its fields are not to be found in it."""
     with (
@@ -39,11 +39,125 @@ def test_what_is_no_object_is_told(value: Any) -> None:
     assert "canary" not in str(info.value)
 
 
-def test_an_absent_key_and_an_empty_object_are_missing() -> None:
-    """Then, and only then, the default applies."""
-    for text in ("{}", '{"login": {}}'):
-        with override({"memory://shop": text}):
-            assert Optional().login.user == "nobody"
+def test_only_an_absent_key_is_missing() -> None:
+    """An object without the fields is there, and so is null; neither is what the model needs."""
+    with override({"memory://shop": "{}"}):
+        assert Optional().login.user == "nobody"
+    for held, fault in (("{}", "Field required"), ('{"other": 1}', "Field required"), ("null", "valid dictionary")):
+        with override({"memory://shop": f'{{"login": {held}}}'}), pytest.raises(ValidationError, match=fault):
+            Optional()
+
+
+class Loose(BaseModel):
+    user: str = "nobody"
+    port: int = 0
+    pin: str = "0"
+
+
+class Perhaps(Shop):
+    model_config = SettingsConfigDict(chain=("env://", "memory://shop"))
+    login: Loose | None = None
+
+
+def test_a_model_that_may_be_none_is_resolved_leaf_by_leaf(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is None, or what its default is, where no source has any of it."""
+    with override({"memory://shop": "{}"}):
+        assert Perhaps().login is None
+    with override({"memory://shop": '{"login": null}'}):
+        assert Perhaps().login is None
+    with override({"memory://shop": '{"login": {}}'}):
+        assert Perhaps().login == Loose()
+    monkeypatch.setenv("LOGIN__USER", "u")
+    with override({"memory://shop": '{"login": {"port": 1}, "login__pin": 42}'}):
+        settings = Perhaps()
+        assert settings.login == Loose(user="u", port=1, pin="42")
+        assert [item.backend for item in explain(settings)] == ["env", "memory", "memory"]
+
+
+def test_steering_inside_a_model_that_may_be_none_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A field that only one store may supply comes from there, or not at all."""
+
+    class Pinned(BaseModel):
+        key: Annotated[str, From(only="memory")] = "default"
+
+    class S(Shop):
+        model_config = SettingsConfigDict(chain=("env://", "memory://shop"))
+        pinned: Pinned | None = None
+        single: Annotated[str, From("memory://one")] | None = None
+
+    monkeypatch.setenv("PINNED__KEY", "from the environment")
+    with override({}):
+        assert S().model_dump() == {"pinned": None, "single": None}
+    with override({"memory://shop": '{"pinned": {"key": "k"}}', "memory://one": "1"}):
+        assert S().model_dump() == {"pinned": {"key": "k"}, "single": "1"}
+
+
+def test_steering_that_cannot_hold_is_refused() -> None:
+    """Inside of what is found as a whole; all of it at once, and without a chain too."""
+
+    class Pinned(BaseModel):
+        key: Annotated[str, From(only="memory")] = "default"
+
+    class S(Settings):
+        several: list[Pinned]
+        listed: list[Annotated[str, From("memory://x")]]
+        either: Pinned | str = ""
+
+    with pytest.raises(ConfigurationError) as info:
+        S()
+    assert [line.partition(":")[0] for line in str(info.value).splitlines()] == ["several", "listed", "either"]
+
+
+class Row(BaseModel):
+    name: str
+    pin: str = Field("", alias="PIN")
+    rate: float = 0.0
+
+
+def test_numbers_keep_their_text_where_text_is_wanted() -> None:
+    """At any depth; elsewhere they are numbers."""
+
+    class S(Shop):
+        texts: list[str]
+        table: dict[str, str]
+        rows: list[Row]
+        pair: tuple[str, float]
+        either: int | list[int]
+        anything: object
+
+    held = {
+        "texts": [1.10],
+        "table": {"a": 2},
+        "rows": [{"name": 3, "PIN": 4, "rate": 5}],
+        "pair": [6.0, 7],
+        "either": [8],
+        "anything": {"a": 9},
+    }
+    text = json.dumps(held).replace("1.1", "1.10")
+    with override({"memory://shop": text}):
+        settings = S()
+    assert settings.model_dump(by_alias=True) == {
+        **held,
+        "texts": ["1.10"],
+        "table": {"a": "2"},
+        "rows": [{"name": "3", "PIN": "4", "rate": 5.0}],
+        "pair": ("6.0", 7.0),
+    }
+
+
+def test_text_that_may_be_text_stays_text() -> None:
+    """JSON in a text that may be a list as well is a list; a number in it is none."""
+
+    class S(Shop):
+        a: list[int] | str
+        b: list[int] | str
+        c: Json[list[int]]
+        d: Json[Row] | None
+
+    held = {"a": "5", "b": "[5]", "c": "[1]", "d": '{"name": "n"}'}
+    with override({"memory://shop": json.dumps(held)}):
+        settings = S()
+    assert (settings.a, settings.b, settings.c, settings.d) == ("5", [5], [1], Row(name="n"))
 
 
 def test_a_model_given_as_json_text_is_read() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import pytest
@@ -200,3 +201,26 @@ def test_nonsense_is_refused_when_it_is_made(make: object) -> None:
 def test_it_shows_what_it_says() -> None:
     """Its repr is how it is written."""
     assert repr(From("memory://a", name="n", only="vault")) == "From('memory://a', name='n', only=('vault',))"
+
+
+def test_a_field_is_steered_without_a_chain_too(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What BaseSettings would do by itself does not supply what may not come from there; at any depth."""
+    monkeypatch.chdir(tmp_path)
+    Path(".env").write_text("OTHER=from .env\nANY=from .env\n")
+
+    class Inner(BaseModel):
+        pinned: Annotated[str, From(only="vault")] = "default"
+        free: str = "default"
+
+    class S(Settings):
+        model_config = SettingsConfigDict(env_file=".env", env_nested_delimiter="__")
+        other: Annotated[str, From(never="env")] = "default"
+        vault: Annotated[str, From(only="vault")] = "default"
+        any: str = "default"
+        inner: Inner = Inner()
+
+    for name in ("OTHER", "VAULT", "INNER__PINNED", "INNER__FREE"):
+        monkeypatch.setenv(name, "from the environment")
+    settings = S()
+    assert (settings.other, settings.vault, settings.any) == ("from .env", "default", "from .env")
+    assert settings.inner == Inner(free="from the environment")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from pydantic import BaseModel, SecretStr, ValidationError, computed_field, model_validator
+from pydantic import AliasPath, BaseModel, Field, SecretStr, ValidationError, computed_field, model_validator
 from pydantic_settings import NoDecode
 
 import secretsource
@@ -220,3 +220,51 @@ def test_a_pointer_that_cannot_be_read_is_told_how_to_be_written(monkeypatch: py
     with pytest.raises(ResolutionError, match=r"a pointer is written ref\+scheme://location#key") as info:
         S()
     assert CANARY not in str(info.value)
+
+
+def test_a_pointer_is_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It speaks of one value, so it has no placeholder."""
+
+    class S(App):
+        a: str = "default"
+
+    monkeypatch.setenv("A", "ref+vault://kv/{name}#a")
+    with pytest.raises(ResolutionError, match="what follows is not a ref"):
+        S()
+
+
+def test_nested_variables_count_inside_an_alias_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For a value, and for a model."""
+
+    class S(App):
+        value: int = Field(validation_alias=AliasPath("x", "k"))
+        login: Login = Field(validation_alias=AliasPath("y", "k"))
+
+    monkeypatch.setenv("X__K", "3")
+    monkeypatch.setenv("Y__K__USER", "u")
+    settings = S()
+    assert (settings.value, settings.login.user) == (3, "u")
+
+
+def test_a_field_that_has_a_place_of_its_own_is_put_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not into the field that its alias leads into."""
+
+    class S(App):
+        model_config = SettingsConfigDict(populate_by_name=True)
+        user: str = Field(validation_alias=AliasPath("login", "user"))
+        login: Login | None = None
+
+    monkeypatch.setenv("USER", "u")
+    settings = S()
+    assert (settings.user, settings.login) == ("u", None)
+
+
+def test_a_secrets_folder_that_is_not_read_is_told() -> None:
+    """Also where the caller names it."""
+
+    class S(App):
+        a: str = "default"
+
+    made: Any = S
+    with pytest.warns(UserWarning, match="secrets_dir is not read"):
+        made(_secrets_dir="/run/secrets")

@@ -179,13 +179,15 @@ def enter(value: object, keys: Sequence[str]) -> tuple[str, object]:
     """Go into a model's value: by the first of these keys that is there. JSON text is read.
 
     Returns:
-        The key, and what is there or ABSENT.
+        The key, and what is there or ABSENT; which is also what is inside of null.
 
     Raises:
         InvalidSecret: It is no object, which is not the same as an absent key.
     """
     if isinstance(value, str | bytes) and as_text(value).lstrip().startswith("{"):
         value = parse_json(value)
+    if value is None:
+        return keys[0], ABSENT
     if not isinstance(value, Mapping):
         msg = "what is there is not an object with the model's fields"
         raise InvalidSecret(msg)

@@ -57,7 +57,7 @@ SCHEMES: dict[str, Scheme] = {
         slash=False,
         parents=1,
     ),
-    "dotenv": Scheme("the path of a file", r".+", frozenset({"interpolate"})),
+    "dotenv": Scheme("the path of a file", r".+", frozenset({"interpolate", "charset"})),
     "env": Scheme("the name of a variable", r"[^=/]+", slash=False),
     "file": Scheme("the path of a file", r".+", frozenset({"strip"}), parents=0),
     "gcp-sm": Scheme(

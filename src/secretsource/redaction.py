@@ -37,7 +37,7 @@ class MaskedBytes(bytes):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return f"b{MASK!r}"
+        return repr(MASK)
 
     __str__ = __repr__
 

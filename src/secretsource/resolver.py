@@ -16,6 +16,7 @@ from secretsource.errors import BackendError, InvalidRef, Outcome, UnknownBacken
 from secretsource.extraction import extract
 from secretsource.question import POINTER, Answer, Attempt, Question, Step, Verbatim, WholePointer
 from secretsource.ref import Ref
+from secretsource.source import PLACEHOLDERS
 from secretsource.telemetry import is_anybody_watching, note_cache_hit, note_lookup
 
 if TYPE_CHECKING:
@@ -93,8 +94,7 @@ def _point(question: Question, ref: Ref, text: str, access: Access) -> None:
     """A value in env or .env that begins with `ref+` is a pointer. It is followed once, and its text never quoted."""
     target: Ref | None = None
     try:
-        target = Ref.parse(text.removeprefix(POINTER), schemes=access.own)
-        access.backend(target.scheme)
+        target = _target(text.removeprefix(POINTER), access)
     except InvalidRef:
         detail = "begins with 'ref+', and what follows is not a ref"
     except UnknownBackend as error:
@@ -105,6 +105,16 @@ def _point(question: Question, ref: Ref, text: str, access: Access) -> None:
         return
     question.trail.append(Attempt(ref, Outcome.FOUND, 0.0, f"points to {target}"))
     question.pointed = _step_at(target, question, text.depth if isinstance(text, WholePointer) else None)
+
+
+def _target(text: str, access: Access) -> Ref:
+    """Where a pointer leads: a ref of a backend that there is, and no source for many fields."""
+    if any(f"{{{word}}}" in text for word in PLACEHOLDERS):
+        msg = "a pointer takes no placeholder"
+        raise InvalidRef(msg)
+    target = Ref.parse(text, schemes=access.own)
+    access.backend(target.scheme)
+    return target
 
 
 def _how_to_point(text: str) -> str:

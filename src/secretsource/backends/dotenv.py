@@ -69,7 +69,8 @@ class DotenvBackend(Backend):
 
 def _document(ref: Ref) -> SecretValue:
     content, status = read_file(ref.location)
-    values = _values(ref.location, content, "utf-8", interpolate=ref.options.get("interpolate") != "false")
+    charset = ref.options.get("charset", "utf-8")
+    values = _values(ref.location, content, charset, interpolate=ref.options.get("interpolate") != "false")
     given = {name: text for name, text in values.items() if text is not None}
     return SecretValue(given, created=modified(status))
 
@@ -102,10 +103,15 @@ def _values(path: str, content: bytes, encoding: str, *, interpolate: bool) -> d
 
 
 def _decode(content: bytes, encoding: str) -> str:
+    known, text = True, "\0"
     try:
         text = content.decode(encoding)
-    except UnicodeDecodeError:
-        text = "\0"
+    except LookupError:
+        known = False
+    except UnicodeError:  # it holds the content: it ends here
+        pass
+    if not known:
+        raise UnfitFile(f"there is no charset {encoding!r}")
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     if "\0" in text:
         raise UnfitFile(f"not {encoding} text")

@@ -11,8 +11,9 @@ from secretsource.cli.problems import broken, problems_of
 from secretsource.cli.single import moved, validated
 from secretsource.errors import SecretSourceError
 from secretsource.ref import did_you_mean
+from secretsource.settings.annotations import fields_of, nested_model
 from secretsource.settings.explanation import Explanation
-from secretsource.settings.leaves import fields_of, leaves_by_path, plain_type
+from secretsource.settings.leaves import leaves_by_path
 from secretsource.settings.load import Load, record_of
 from secretsource.settings.plan import standard_chain
 from secretsource.settings.sources import chain_is_all
@@ -149,7 +150,7 @@ def _owners(settings_cls: type[BaseSettings], path: Path) -> Iterator[type[Any]]
     owner: Any = settings_cls
     for name in path:
         yield owner
-        owner = plain_type(fields_of(owner)[name].annotation)
+        owner = nested_model(fields_of(owner)[name])
 
 
 def _decided_by(settings_cls: type[BaseSettings], path: Path) -> Path:

@@ -9,7 +9,7 @@ from enum import Enum
 from pydantic import BaseModel, RootModel, Secret, SecretBytes, SecretStr
 from pydantic_core import to_jsonable_python
 
-from secretsource.settings.leaves import fields_of
+from secretsource.settings.annotations import fields_of
 
 
 def revealed(value: object) -> object:

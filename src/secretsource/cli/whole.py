@@ -11,7 +11,7 @@ from secretsource.cli.alone import stands_alone
 from secretsource.cli.fields import Fields, paths_of, value_at
 from secretsource.cli.problems import broken, problems_of, unread
 from secretsource.errors import Problem, ResolutionError, SecretSourceError
-from secretsource.settings.leaves import fields_of
+from secretsource.settings.annotations import fields_of
 from secretsource.settings.sources import chain_is_all
 
 if TYPE_CHECKING:

@@ -6,21 +6,28 @@ are one leaf, given as JSON text.
 
 from __future__ import annotations
 
-import enum
-import itertools
 import re
-import types
-import typing
-from datetime import date, time, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 from weakref import WeakKeyDictionary
 
-from pydantic import AliasChoices, AliasPath, BaseModel, RootModel, Secret, SecretBytes, SecretStr
-from pydantic.dataclasses import is_pydantic_dataclass
+from pydantic import AliasChoices, AliasPath
 from pydantic_settings import ForceDecode, NoDecode
 
 from secretsource.document import Number, as_bytes, as_text, natural, parse_json
 from secretsource.errors import InvalidSecret
+from secretsource.settings.annotations import (
+    fields_of,
+    holds_json_text,
+    holds_secret,
+    inner_metadata,
+    inside_secret,
+    is_complex,
+    members,
+    metadata,
+    nested_model,
+    simple_kind,
+)
+from secretsource.settings.fitting import fitted
 from secretsource.settings.steering import From
 
 if TYPE_CHECKING:
@@ -33,7 +40,6 @@ _SOUNDS_SECRET = re.compile(r"pass|secret|token|key|credential|auth|dsn|pin", re
 Place = tuple[str | int, ...]
 
 _leaves: WeakKeyDictionary[type[BaseSettings], dict[tuple[str, ...], Leaf]] = WeakKeyDictionary()
-_NATIVE = (bool, int, float, complex, enum.Enum, date, time, timedelta)
 
 
 class Leaf(NamedTuple):
@@ -49,6 +55,7 @@ class Leaf(NamedTuple):
         decode: Whether JSON text is decoded (`NoDecode` turns it off).
         strict: Whether JSON that cannot be decoded is an error (in a union it may be plain text).
         sensitive: Whether its type or its name says that it is a secret, or that there is one in it.
+        steered_inside: Whether there is a `From` inside of its type, where it steers nothing.
         optional: How many names of the path lead to a field with a default: the leaf itself, or a model around it.
     """
 
@@ -61,6 +68,7 @@ class Leaf(NamedTuple):
     decode: bool
     strict: bool
     sensitive: bool
+    steered_inside: bool
     optional: tuple[int, ...]
 
     @property
@@ -86,16 +94,18 @@ class Leaf(NamedTuple):
 
     def _fit_json(self, value: object) -> object:
         if not isinstance(value, str | bytes) or isinstance(value, Number):
-            return natural(value)
+            return fitted(self.field.annotation, value)
         text = as_text(value)
         if not self.decode:
             return text
         try:
-            return natural(parse_json(text))
+            document = parse_json(text)
         except InvalidSecret:
             if self.strict:
                 raise
-        return text
+            return text
+        is_text = not (self.strict or isinstance(document, dict | list))
+        return text if is_text else fitted(self.field.annotation, document)
 
 
 class _Way(NamedTuple):
@@ -127,46 +137,34 @@ def _walk(model: type[Any], way: _Way, *, decoding: bool) -> Iterator[Leaf]:
     config = getattr(model, "model_config", None) or getattr(model, "__pydantic_config__", None) or {}
     for name, info in fields_of(model).items():
         path = (*way.path, name)
-        own = tuple((len(path), item) for item in _metadata(info) if isinstance(item, From))
+        own = tuple((len(path), item) for item in metadata(info) if isinstance(item, From))
         optional = way.optional if info.is_required() else (*way.optional, len(path))
         places_ = (*way.places, places(name, info, config))
         here = _Way(path, places_, way.steering + own, optional, (*way.models, model))
-        nested = plain_type(info.annotation)
-        if is_nested(nested) and nested not in here.models and NoDecode not in _metadata(info):
+        nested = nested_model(info)
+        if nested is not None and fields_of(nested) and nested not in here.models and NoDecode not in metadata(info):
             yield from _walk(nested, here, decoding=decoding)
         else:
             yield _leaf(here, info, decoding=decoding)
 
 
 def _leaf(way: _Way, info: FieldInfo, *, decoding: bool) -> Leaf:
-    metadata, members = _metadata(info), [_inside_secret(member) for member in _members(info.annotation)]
-    is_json = any(_is_complex(member) for member in members) and not _holds_json_text(metadata)
-    decode = ForceDecode in metadata or (decoding and NoDecode not in metadata)
+    beside, found = metadata(info), [inside_secret(member) for member in members(info.annotation)]
+    is_json = any(map(is_complex, found)) and not holds_json_text(info)
+    decode = ForceDecode in beside or (decoding and NoDecode not in beside)
     return Leaf(
         path=way.path,
         places=way.places,
         keys=tuple(map(_keys, way.path, way.places)),
         field=info,
         steering=way.steering,
-        kind="json" if is_json else _simple_kind(members),
+        kind="json" if is_json else simple_kind(found),
         decode=decode,
-        strict=all(_is_complex(member) for member in members if member is not type(None)),
-        sensitive=_holds_secret(info.annotation) or _SOUNDS_SECRET.search(".".join(way.path)) is not None,
+        strict=all(is_complex(member) for member in found if member is not type(None)),
+        sensitive=holds_secret(info.annotation) or _SOUNDS_SECRET.search(".".join(way.path)) is not None,
+        steered_inside=any(isinstance(item, From) for item in inner_metadata(info.annotation)),
         optional=way.optional,
     )
-
-
-def fields_of(model: type[Any]) -> Mapping[str, FieldInfo]:
-    """The fields of a model or a pydantic dataclass."""
-    found: Mapping[str, FieldInfo] = getattr(model, "__pydantic_fields__", {})
-    return found
-
-
-def is_nested(annotation: object) -> bool:
-    """Whether it is a model whose leaves are resolved one by one."""
-    if not isinstance(annotation, type) or issubclass(annotation, RootModel):
-        return False
-    return issubclass(annotation, BaseModel) or is_pydantic_dataclass(annotation)
 
 
 def places(name: str, info: FieldInfo, config: Mapping[str, Any]) -> tuple[Place, ...]:
@@ -178,70 +176,18 @@ def places(name: str, info: FieldInfo, config: Mapping[str, Any]) -> tuple[Place
         return ((name,),)
     choices = alias.choices if isinstance(alias, AliasChoices) else [alias]
     found = [tuple(choice.path) if isinstance(choice, AliasPath) else (choice,) for choice in choices]
-    plain_first = sorted(found, key=len)
-    return (*plain_first, (name,)) if by_name and (name,) not in plain_first else tuple(plain_first)
+    by_itself = [(name,)] if by_name and (name,) not in found else []
+    return tuple(sorted([*found, *by_itself], key=len))  # a place of its own before one inside another field's
 
 
 def _keys(name: str, places_: Sequence[Place]) -> tuple[str, ...]:
     return (*("/".join(map(str, place)) for place in places_ if place != (name,)), name)
 
 
-def _metadata(info: FieldInfo) -> Sequence[Any]:
-    annotation = _alias_value(info.annotation)
-    return [*info.metadata, *get_args(annotation)[1:]] if get_origin(annotation) is Annotated else info.metadata
-
-
-def _alias_value(annotation: Any) -> Any:
-    while hasattr(annotation, "__value__") and type(annotation).__name__ == "TypeAliasType":
-        annotation = annotation.__value__
-    return annotation
-
-
-def plain_type(annotation: Any) -> Any:
-    """The annotation without `Annotated` and type aliases around it."""
-    annotation = _alias_value(annotation)
-    return plain_type(get_args(annotation)[0]) if get_origin(annotation) is Annotated else annotation
-
-
-def _members(annotation: Any) -> Iterator[Any]:
-    """The types that a value may have: the members of a union, or the annotation itself."""
-    plain = plain_type(annotation)
-    if get_origin(plain) in (typing.Union, types.UnionType):
-        for member in get_args(plain):
-            yield from _members(member)
-    else:
-        yield plain
-
-
-def _is_complex(member: Any) -> bool:
-    """Whether pydantic-settings takes JSON text for it."""
-    if isinstance(member, type) and issubclass(member, RootModel):
-        return any(_is_complex(inner) for inner in _members(fields_of(member)["root"].annotation))
-    kind = get_origin(member) or member
-    if not isinstance(kind, type) or issubclass(kind, str | bytes | Secret):
-        return False
-    containers = (BaseModel, typing.Mapping, typing.Sequence, typing.AbstractSet, set, frozenset)
-    return issubclass(kind, containers) or hasattr(kind, "__dataclass_fields__")
-
-
-def _is_secret(member: Any) -> bool:
-    kind = get_origin(member) or member
-    return isinstance(kind, type) and issubclass(kind, SecretStr | SecretBytes | Secret)
-
-
-def _holds_secret(annotation: Any, seen: tuple[Any, ...] = ()) -> bool:
-    """Whether it is a secret, or has one in it: in a list, a table or the field of a model."""
-    inside = [get_args(member) for member in _members(annotation)]
-    fields = [fields_of(member).values() for member in _members(annotation) if member not in seen]
-    below = [*itertools.chain(*inside), *(info.annotation for info in itertools.chain(*fields))]
-    known = (*seen, *_members(annotation))
-    return any(map(_is_secret, _members(annotation))) or any(_holds_secret(one, known) for one in below)
-
-
 def declared_names(annotation: Any, seen: tuple[Any, ...] = ()) -> frozenset[str]:
     """The names that a type declares, and those inside it: of fields, and their aliases."""
     names: set[str] = set()
-    for member in _members(annotation):
+    for member in members(annotation):
         if member in seen:
             continue
         kind = get_origin(member) or member
@@ -252,25 +198,3 @@ def declared_names(annotation: Any, seen: tuple[Any, ...] = ()) -> frozenset[str
         inside = [*get_args(member), *(info.annotation for info in fields.values()), *own.values()]
         names.update(*(declared_names(one, (*seen, member)) for one in inside))
     return frozenset(names)
-
-
-def _holds_json_text(metadata: Sequence[Any]) -> bool:
-    return any(type(item).__name__ == "Json" or getattr(item, "__name__", "") == "Json" for item in metadata)
-
-
-def _simple_kind(members: Sequence[Any]) -> Literal["bytes", "native", "text"]:
-    if any(isinstance(member, type) and issubclass(member, bytes | bytearray | SecretBytes) for member in members):
-        return "bytes"
-    return "native" if any(_takes_numbers(member) for member in members) else "text"
-
-
-def _inside_secret(member: Any) -> Any:
-    """What a member is taken for: `Secret[int]` takes what `int` takes."""
-    args = get_args(member)
-    return plain_type(args[0]) if _is_secret(member) and args else member
-
-
-def _takes_numbers(member: Any) -> bool:
-    if member is Any or get_origin(member) is Literal or isinstance(member, typing.TypeVar):
-        return True
-    return isinstance(member, type) and issubclass(member, _NATIVE) and not issubclass(member, str)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from pydantic_settings import BaseSettings, EnvSettingsSource
+from pydantic_settings import BaseSettings
 
 from secretsource.access import Access
 from secretsource.clock import Deadline
@@ -13,14 +13,14 @@ from secretsource.errors import ConfigurationError, Outcome, Problem, Resolution
 from secretsource.redaction import remember, remember_what_is_no_word
 from secretsource.resolver import resolve
 from secretsource.settings.config import load_config
-from secretsource.settings.extras import find_extras
 from secretsource.settings.leaves import declared_names, leaves_by_path
+from secretsource.settings.models import find_beside
 from secretsource.settings.placement import leaves_at, place_values, supplied
 from secretsource.settings.plan import PRODUCTION, Plan, plan_for, standard_chain, warn_of_ignored
 from secretsource.settings.provenance import Record, searched
 from secretsource.settings.renewal import current_renewal
 from secretsource.settings.scrub import without_input
-from secretsource.settings.sources import chain_is_all, run_sources, suppliers
+from secretsource.settings.sources import chain_is_all, env_source, run_sources, suppliers
 from secretsource.settings.variables import LazyNames
 
 if TYPE_CHECKING:
@@ -75,15 +75,16 @@ class Load:
         """
         with_dotenv = self._given.get("_env_file") is not None
         config, self._plan = declaration(self.settings_cls, chain, with_dotenv=with_dotenv)
-        warn_of_ignored(self.settings_cls, self._plan)
+        warn_of_ignored(self.settings_cls, self._plan, self._given)
         questions = self._open_questions(self._plan, state)
         access = self._access(self._plan, config)
         deadline = Deadline(config.timeout, access.cache.clock)
         resolve(questions.values(), access, deadline)
         if self._renewal is not None:
             self._renewal.settle(questions.values(), access)
-        extras = find_extras(self._plan.open_models, access, deadline) if self._plan.open_models else []
-        found = [*self._found(questions), *((extra.leaf, extra.answer) for extra in extras)]
+        found = list(self._found(questions))
+        if self._plan.models:
+            found += find_beside(self._plan.models, [leaf.path for leaf, _ in found], access, deadline)
         values = place_values((leaf, answer.value) for leaf, answer in found)
         self.secret_paths |= self._note_secrets(found, access)
         self._inputs += [state, values]
@@ -118,7 +119,7 @@ class Load:
             access.renew = self._renewal.renew
             if self._renewal.before:  # an error must not move a field to another source
                 access.on_denied = access.on_unavailable = "raise"
-        like = self.env_settings or EnvSettingsSource(self.settings_cls)
+        like = self.env_settings or env_source(self.settings_cls, self._given)
         access.names = LazyNames(plan, like, access, self._given)
         return access
 

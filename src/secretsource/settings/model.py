@@ -203,7 +203,7 @@ def _secret_paths_in_the_making(settings_cls: type[Settings]) -> Collection[tupl
 
 
 class _Except(PydanticBaseSettingsSource):
-    """A standard source without the fields that name sources of their own: those come from nowhere else."""
+    """A standard source without the fields that may not come from it: those that name others, or refuse it."""
 
     def __init__(self, settings_cls: type[BaseSettings], source: PydanticBaseSettingsSource) -> None:
         super().__init__(settings_cls)
@@ -214,13 +214,14 @@ class _Except(PydanticBaseSettingsSource):
         return self._source.get_field_value(field, field_name)
 
     def __call__(self) -> dict[str, Any]:
-        steered = {
-            place[0]
-            for leaf in leaves_by_path(self.settings_cls).values()
-            if any(depth == 1 and steer.sources for depth, steer in leaf.steering)
-            for place in (*leaf.places[0], leaf.path[:1])
-        }
-        return {key: value for key, value in self._source().items() if key not in steered}
+        from secretsource.settings.placement import without
+        from secretsource.settings.sources import scheme_of
+
+        scheme, data = scheme_of(self._source), self._source()
+        for leaf in leaves_by_path(self.settings_cls).values():
+            if any(steer.sources or not steer.allows(scheme) for _, steer in leaf.steering):
+                data = without(data, leaf)
+        return data
 
 
 def has_chain(settings_cls: type[BaseSettings]) -> bool:
@@ -229,7 +230,8 @@ def has_chain(settings_cls: type[BaseSettings]) -> bool:
 
 
 def uses_chain(settings_cls: type[BaseSettings]) -> bool:
-    """Whether any field comes through the chain: one is declared, or a field names sources of its own."""
+    """Whether any field comes through the chain: one is declared, or a field says where it comes from."""
     if has_chain(settings_cls):
         return True
-    return any(steer.sources for leaf in leaves_by_path(settings_cls).values() for _, steer in leaf.steering)
+    leaves = leaves_by_path(settings_cls).values()
+    return any(leaf.steered_inside or any(steer.steers for _, steer in leaf.steering) for leaf in leaves)

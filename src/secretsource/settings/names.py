@@ -131,7 +131,7 @@ class Names(EnvSettingsSource):
         if self._read_file is not None and (from_file := self._find_file(name, shape)) is not None:
             return from_file
         value = ABSENT if shape.plain else self._prepare(name, None, variable, is_json=is_json)
-        return self._variable_ref(shape.names[0][1]), value
+        return self._variable_ref(shape.names[0][1]), _inside(value, shape.inside[-1])
 
     def _learn(self, name: str) -> _Shape:
         info = self.settings_cls.model_fields[name]

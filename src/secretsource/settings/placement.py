@@ -54,6 +54,17 @@ def supplied(leaf: Leaf, state: Mapping[str, Any]) -> bool:
     return True
 
 
+def without(data: Mapping[str, Any], leaf: Leaf, depth: int = 0) -> dict[str, Any]:
+    """The data without a leaf, under whichever of its keys."""
+    keys = {leaf.path[depth], *(place[0] for place in leaf.places[depth])}
+    if depth == len(leaf.path) - 1:
+        return {key: value for key, value in data.items() if key not in keys}
+    return {
+        key: without(value, leaf, depth + 1) if key in keys and isinstance(value, Mapping) else value
+        for key, value in data.items()
+    }
+
+
 def leaves_at(loc: Sequence[int | str], leaves: Iterable[Leaf]) -> list[Leaf]:
     """The leaves that an error's location speaks of: the one it is in, or all below it."""
     return [leaf for leaf in leaves if loc and _speaks_of(loc, leaf)]

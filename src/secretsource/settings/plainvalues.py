@@ -15,7 +15,7 @@ from pydantic import BaseModel, RootModel
 from pydantic_core import MultiHostUrl, Url
 
 from secretsource.errors import ConfigurationError
-from secretsource.redaction import MASK, MaskedStr
+from secretsource.redaction import MASK, MaskedBytes, MaskedStr
 from secretsource.ref import did_you_mean
 from secretsource.settings.leaves import leaves_by_path
 
@@ -26,15 +26,6 @@ if TYPE_CHECKING:
 
 Path = tuple[str, ...]
 Keys = Mapping[str, str] | Collection[str] | None
-
-
-class MaskedBytes(bytes):
-    """Bytes whose `repr` is masked."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return repr(MASK)
 
 
 class MaskedDict(dict[str, Any]):
@@ -202,7 +193,7 @@ def _all(parts: Sequence[_Plain], kind: type[Any]) -> _Plain:
 def _simple(value: Any, *, secret: bool) -> _Plain:
     if isinstance(value, Url | MultiHostUrl) or hasattr(value, "unicode_string"):
         return _Plain(MaskedStr(value))
-    if not secret or value is None or isinstance(value, MaskedStr):
+    if not secret or value is None or isinstance(value, MaskedStr | MaskedBytes):
         return _Plain(value)
     mask = _MASKED.get(type(value))
     return _Plain(value, bare=True) if mask is None else _Plain(mask(value))

@@ -17,8 +17,8 @@ from secretsource.question import Question, Step
 from secretsource.ref import Ref, did_you_mean, encode
 from secretsource.registry import BUILT_IN, unknown_backend
 from secretsource.settings.config import own_backends
-from secretsource.settings.extras import OpenModel, open_models
 from secretsource.settings.leaves import Leaf, leaves_by_path
+from secretsource.settings.models import NestedModel, nested_models
 from secretsource.source import Source
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Plan(NamedTuple):
         steps: For each path the places to look, in order.
         by_names: The sources that go by a field's names, by their text.
         optional: For each path how many of its names lead to a field with a default.
-        open_models: The nested models that take or refuse what is beside their fields, each with the places to look.
+        models: The nested models, each with the places to look for its value as a whole.
     """
 
     profile: str
@@ -51,7 +51,7 @@ class Plan(NamedTuple):
     steps: Mapping[tuple[str, ...], Sequence[Step]]
     by_names: Mapping[str, Source]
     optional: Mapping[tuple[str, ...], tuple[int, ...]]
-    open_models: Sequence[tuple[OpenModel, Sequence[Step]]]
+    models: Sequence[tuple[NestedModel, Sequence[Step]]]
 
     def question(self, path: tuple[str, ...], stage: str | None = None) -> Question:
         """The question that finds a leaf's value; `stage`: in that stage, where the store has stages (AWS)."""
@@ -95,7 +95,7 @@ def plan_for(settings_cls: type[BaseSettings], chain: object = None, *, with_dot
     cached = _plans.setdefault(settings_cls, {})
     key = (profile, texts, schemes, id(leaves))
     if key not in cached:
-        models = open_models(settings_cls, leaves.values())
+        models = nested_models(settings_cls, leaves.values())
         cached[key] = _Planner(profile, texts, schemes).plan(leaves, models)
     return cached[key]
 
@@ -173,17 +173,18 @@ def _texts(chain: object) -> tuple[str, ...]:
     raise ConfigurationError(msg)
 
 
-def warn_of_ignored(settings_cls: type[BaseSettings], plan: Plan) -> None:
-    """Say that a file in the config is never read, because no profile's chain has a place for it."""
+def warn_of_ignored(settings_cls: type[BaseSettings], plan: Plan, given: Mapping[str, Any]) -> None:
+    """Say that a file in the config or an argument is never read, because no profile's chain has a place for it."""
     config: Mapping[str, Any] = settings_cls.model_config
+    files = {key: given.get(f"_{key}", config.get(key)) for key in ("env_file", "secrets_dir")}
     chain = config.get("chain")
-    if chain is None or (config.get("env_file") is None and config.get("secrets_dir") is None):
+    if chain is None or not any(files.values()):
         return
     declared = [text for texts in (chain.values() if isinstance(chain, Mapping) else [chain]) for text in _texts(texts)]
     used = {text.partition("://")[0] for text in declared}
     used |= {step.ref.scheme for steps in plan.steps.values() for step in steps}
     for key, scheme in (("env_file", "dotenv"), ("secrets_dir", "file")):
-        if config.get(key) is not None and scheme not in used:
+        if files[key] and scheme not in used and not (key == "env_file" and "_env_file" in given):
             msg = f"{settings_cls.__name__}: {key} is not read, as the chain has no {scheme}:// source"
             warnings.warn(msg, UserWarning, stacklevel=2)
 
@@ -198,7 +199,7 @@ class _Planner:
         self._faults: list[ConfigurationError] = []
         self._chain = self._read(texts, in_chain=True)
 
-    def plan(self, leaves: Mapping[tuple[str, ...], Leaf], models: Iterable[OpenModel]) -> Plan:
+    def plan(self, leaves: Mapping[tuple[str, ...], Leaf], models: Iterable[NestedModel]) -> Plan:
         steps = {path: tuple(self._steps(leaf)) for path, leaf in leaves.items()}
         beside = [(model, tuple(self._steps(model.leaf))) for model in models]
         if self._faults:
@@ -227,6 +228,9 @@ class _Planner:
             self._faults.append(fault)
 
     def _steps(self, leaf: Leaf) -> Iterable[Step]:
+        if leaf.steered_inside:
+            msg = f"{leaf.name}: it is found as a whole, so a From inside of its type has no effect"
+            self._faults.append(ConfigurationError(msg))
         sources, taken = self._chain, 1
         names = list(leaf.path)
         for depth, steer in leaf.steering:

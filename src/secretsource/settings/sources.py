@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic._internal._utils import deep_update
@@ -35,6 +36,11 @@ _WITHOUT_CHOICE: Final = ("pydantic_settings.main", "secretsource.settings.model
 _NO_ORIGIN: Final = ("ChainSettingsSource", "DefaultSettingsSource")
 
 
+def scheme_of(source: PydanticBaseSettingsSource) -> str:
+    """Which of our backends a standard source stands for; of another, its name."""
+    return _LABELS.get(type(source).__name__, type(source).__name__)
+
+
 def suppliers(leaves: Iterable[Leaf], data: Mapping[str, Mapping[str, Any]]) -> dict[Path, str]:
     """Which source supplies a leaf, where that is not the chain.
 
@@ -65,6 +71,12 @@ def run_sources(settings_cls: type[BaseSettings]) -> Mapping[str, Mapping[str, A
         data[getattr(source, "__name__", type(source).__name__)] = values
         state = deep_update(values, state)
     return data
+
+
+def env_source(settings_cls: type[BaseSettings], given: Mapping[str, Any]) -> EnvSettingsSource:
+    """A class's environment source, as keyword arguments such as `_env_prefix` have it."""
+    options = signature(EnvSettingsSource).parameters
+    return EnvSettingsSource(settings_cls, **{name: given[f"_{name}"] for name in options if f"_{name}" in given})
 
 
 def sources_of(settings_cls: type[BaseSettings]) -> tuple[PydanticBaseSettingsSource, ...]:

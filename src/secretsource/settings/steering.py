@@ -57,6 +57,11 @@ class From:
         """Whether a backend may supply the field."""
         return scheme not in self.never and (self.only is None or scheme in self.only)
 
+    @property
+    def steers(self) -> bool:
+        """Whether it says where the field comes from, and not only under which name."""
+        return bool(self.sources or self.never) or self.only is not None
+
     def __repr__(self) -> str:
         given = [repr(source) for source in self.sources]
         given += [f"{key}={value!r}" for key in ("name", "only", "never") if (value := getattr(self, key))]

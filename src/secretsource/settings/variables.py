@@ -68,6 +68,9 @@ class LazyNames(dict[str, "NamesContract"]):
         return Names(self._like, self._plan.leaves, variables, ref.with_key)
 
     def _refs(self, ref: Ref) -> Sequence[Ref]:
+        charset = self._given.get("_env_file_encoding", self._like.config.get("env_file_encoding"))
+        if charset is not None and "charset" not in ref.options:
+            ref = Ref(ref.scheme, ref.location, {**ref.options, "charset": charset})
         if "_env_file" not in self._given:
             return [ref]
         files = self._given["_env_file"]

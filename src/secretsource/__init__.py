@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from secretsource.ref import Ref
     from secretsource.settings import ChainSettingsSource, From, Settings, SettingsConfigDict
     from secretsource.settings.explanation import Attempt, Explanation, Resolution
-    from secretsource.settings.load import explain
+    from secretsource.settings.inspection import explain
     from secretsource.source import Source
 
 __version__ = "0.1.0"
@@ -62,7 +62,7 @@ _HOME = {
         "UnknownBackend",
     ),
     "settings.explanation": ("Attempt", "Explanation", "Resolution"),
-    "settings.load": ("explain",),
+    "settings.inspection": ("explain",),
     "live": ("Change", "Health", "Live"),
     "lookup": ("aget", "clear_cache", "get", "get_bytes"),
     "redaction": ("redact_logs",),

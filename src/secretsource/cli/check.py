@@ -52,7 +52,7 @@ def _values(settings_cls: type[BaseSettings]) -> str:
 def _load(settings_cls: type[BaseSettings]) -> Explanation:
     from secretsource.cli.failures import failed
     from secretsource.cli.whole import load_all
-    from secretsource.settings.load import explain
+    from secretsource.settings.inspection import explain
 
     settings, problems = load_all(settings_cls)
     if settings is not None:

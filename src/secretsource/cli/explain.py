@@ -42,7 +42,7 @@ def explain(ctx: click.Context, names: Sequence[str], style: str) -> None:
 
 def _explanation(names: Sequence[str], target: Target) -> Explanation:
     if not names:
-        from secretsource.settings.load import explain as explain_class
+        from secretsource.settings.inspection import explain as explain_class
 
         return explain_class(target.settings_class())
     from secretsource.settings.explanation import Explanation

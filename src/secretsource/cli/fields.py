@@ -13,8 +13,9 @@ from secretsource.errors import SecretSourceError
 from secretsource.ref import did_you_mean
 from secretsource.settings.annotations import fields_of, nested_model
 from secretsource.settings.explanation import Explanation
+from secretsource.settings.inspection import record_of
 from secretsource.settings.leaves import leaves_by_path
-from secretsource.settings.load import Load, record_of
+from secretsource.settings.load import Load
 from secretsource.settings.plan import standard_chain
 from secretsource.settings.sources import chain_is_all
 

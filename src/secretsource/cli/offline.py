@@ -13,8 +13,8 @@ from secretsource.cli.target import changed_environment
 from secretsource.errors import ConfigurationError, MissingExtra, joined
 from secretsource.registry import missing_extra
 from secretsource.settings import ChainSettingsSource
+from secretsource.settings.declaration import declaration
 from secretsource.settings.leaves import leaves_by_path
-from secretsource.settings.load import declaration
 from secretsource.settings.plan import standard_chain
 from secretsource.settings.sources import chain_is_all, sources_of
 

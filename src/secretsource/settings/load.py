@@ -5,32 +5,30 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-from pydantic_settings import BaseSettings
-
 from secretsource.access import Access
 from secretsource.clock import Deadline
-from secretsource.errors import ConfigurationError, Outcome, Problem, ResolutionError, joined
+from secretsource.errors import Outcome, Problem, ResolutionError
 from secretsource.redaction import remember, remember_what_is_no_word
 from secretsource.resolver import resolve
-from secretsource.settings.config import load_config
+from secretsource.settings.declaration import declaration
 from secretsource.settings.leaves import declared_names, leaves_by_path
 from secretsource.settings.models import find_beside
 from secretsource.settings.placement import leaves_at, place_values, supplied
-from secretsource.settings.plan import PRODUCTION, Plan, plan_for, standard_chain, warn_of_ignored
+from secretsource.settings.plan import PRODUCTION, Plan, warn_of_ignored
 from secretsource.settings.provenance import Record, searched
 from secretsource.settings.renewal import current_renewal
 from secretsource.settings.scrub import without_input
-from secretsource.settings.sources import chain_is_all, env_source, run_sources, suppliers
+from secretsource.settings.sources import env_source, suppliers
 from secretsource.settings.variables import LazyNames
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from pydantic import ValidationError
+    from pydantic_settings import BaseSettings
 
     from secretsource.question import Answer, Question
     from secretsource.settings.config import LoadConfig
-    from secretsource.settings.explanation import Explanation
     from secretsource.settings.leaves import Leaf
 
 Path = tuple[str, ...]
@@ -209,28 +207,6 @@ class Load:
         return Record(self.settings_cls, profile, self._questions.values(), self.secret_paths, others)
 
 
-def declaration(
-    settings_cls: type[BaseSettings], chain: object = None, *, with_dotenv: bool = False
-) -> tuple[LoadConfig, Plan]:
-    """What a class says about its loads, checked. Arguments are those of `plan_for`.
-
-    Raises:
-        ConfigurationError: Something makes no sense; with a line for each thing.
-    """
-    faults, config, plan = [], None, None
-    try:
-        config = load_config(settings_cls)
-    except ConfigurationError as error:
-        faults.append(error)
-    try:
-        plan = plan_for(settings_cls, chain, with_dotenv=with_dotenv)
-    except ConfigurationError as error:
-        faults.append(error)
-    if config is None or plan is None:
-        raise joined(faults)
-    return config, plan
-
-
 def _has_failed(question: Question) -> bool:
     """Whether a source failed; or said MISSING of what it had, where nothing may stand in for it."""
     answer = question.answer
@@ -252,36 +228,3 @@ def _missing(leaf: Leaf, question: Question | None) -> Problem:
         return Problem(leaf.name, setback.outcome, answer.setback_ref, setback.detail, setback.hint)
     ref = question.trail[-1].ref if question is not None and question.trail else None
     return Problem(leaf.name, Outcome.MISSING, ref, searched(question))
-
-
-def explain(settings: BaseSettings | type[BaseSettings]) -> Explanation:
-    """Where each value of a settings object came from; for a class, where it would come from now.
-
-    A class is not constructed: failures are in the table instead of being raised. Never a value.
-
-    Raises:
-        ConfigurationError: The declaration makes no sense.
-        TypeError: It is neither.
-    """
-    settings_cls: object = settings if isinstance(settings, type) else type(settings)
-    if not (isinstance(settings_cls, type) and issubclass(settings_cls, BaseSettings)):
-        msg = f"explain takes a settings object or its class, not of type {type(settings).__name__}"
-        raise TypeError(msg)
-    if not isinstance(settings, type):
-        record = getattr(settings, "_secretsource", None)
-        return (record or record_of(type(settings))).explanation()
-    return record_of(settings).explanation()
-
-
-def record_of(settings_cls: type[BaseSettings]) -> Record:
-    """Where the values of a class would come from now, without making one."""
-    load = Load(settings_cls)
-    if chain_is_all(settings_cls):
-        load.run(None if settings_cls.model_config.get("chain") is not None else standard_chain(settings_cls), {})
-        return load.record()
-    token = current_load.set(load)
-    try:
-        load.sources = run_sources(settings_cls)
-    finally:
-        current_load.reset(token)
-    return load.record()

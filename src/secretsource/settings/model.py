@@ -181,7 +181,7 @@ class Settings(BaseSettings):
         Raises:
             KeyError: There is no such leaf; the message names those there are.
         """
-        from secretsource.settings.load import record_of
+        from secretsource.settings.inspection import record_of
 
         record = self._secretsource or record_of(type(self))
         return record.resolution(field)

@@ -8,7 +8,7 @@ import pickle
 from collections import OrderedDict, deque
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import quote_plus, unquote_plus, urlsplit
 
 import pydantic.dataclasses
 import pytest
@@ -122,6 +122,59 @@ def test_a_validator_that_quotes_a_part_of_a_value_is_masked(value: str, judge: 
     assert info.value.errors()[0]["msg"].startswith("Value error, not good: ")
     for text in (str(info.value), repr(info.value.errors()), info.value.json()):
         assert CANARY not in text
+
+
+@pytest.mark.parametrize("form", [str.upper, str.title, quote_plus])
+def test_a_validator_that_quotes_a_value_in_another_form_is_masked(form: Any) -> None:
+    """In other letters, or decoded."""
+    value = form("correct-horse battery")
+
+    class S(Shop):
+        a: str
+
+        @field_validator("a")
+        @classmethod
+        def _judge(cls, value: str) -> str:
+            msg = f"unknown: {unquote_plus(value).lower()}"
+            raise ValueError(msg)
+
+    with override({"memory://shop": json.dumps({"a": value})}), pytest.raises(ValidationError) as info:
+        S()
+    assert "horse" not in str(info.value)
+
+
+@dataclass
+class Base:
+    street: int
+
+
+@dataclass
+class Derived(Base):
+    house: int
+
+
+def test_pydantic_s_own_words_stay_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is expected is told, also where a value happens to be the same; so are the fields of dataclasses."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=("env://", "memory://shop"))
+        level: Literal["production", "staging"]
+        number: int
+        name: str
+        user: str
+        place: Derived
+
+    monkeypatch.setenv("NAME", "production")
+    monkeypatch.setenv("USER", "valid")
+    held = {"level": "x", "number": "y", "place": {"street": "a", "house": "b"}}
+    with override({"memory://shop": json.dumps(held)}), pytest.raises(ValidationError) as info:
+        S()
+    assert [(".".join(map(str, item["loc"])), item["msg"]) for item in info.value.errors()] == [
+        ("level", "Input should be 'production' or 'staging'"),
+        ("number", "Input should be a valid integer, unable to parse string as an integer"),
+        ("place.street", "Input should be a valid integer, unable to parse string as an integer"),
+        ("place.house", "Input should be a valid integer, unable to parse string as an integer"),
+    ]
 
 
 class Cat(BaseModel):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, Json, Secret, SecretStr, ValidationError
 
-from secretsource import ConfigurationError, From, ResolutionError, Settings, SettingsConfigDict, explain
+from secretsource import ConfigurationError, From, Outcome, ResolutionError, Settings, SettingsConfigDict, explain
 from secretsource.testing import override
 
 LOGIN = {"user": "u", "password": "canary-51f0"}
@@ -64,7 +64,8 @@ def test_a_model_that_may_be_none_is_resolved_leaf_by_leaf(monkeypatch: pytest.M
     with override({"memory://shop": "{}"}):
         assert Perhaps().login is None
     with override({"memory://shop": '{"login": null}'}):
-        assert Perhaps().login is None
+        settings = Perhaps()
+        assert (settings.login, settings.resolution("login.user").backend) == (None, "memory")
     with override({"memory://shop": '{"login": {}}'}):
         assert Perhaps().login == Loose()
     monkeypatch.setenv("LOGIN__USER", "u")
@@ -72,6 +73,38 @@ def test_a_model_that_may_be_none_is_resolved_leaf_by_leaf(monkeypatch: pytest.M
         settings = Perhaps()
         assert settings.login == Loose(user="u", port=1, pin="42")
         assert [item.backend for item in explain(settings)] == ["env", "memory", "memory"]
+
+
+def test_a_required_model_is_missing_whatever_its_fields_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where all of them have defaults: told by its own name, beside what failed, and by `explain`."""
+
+    class S(Shop):
+        loose: Loose
+        outer: Open
+        failed: Annotated[str, From("memory://failed")]
+
+    with override({}) as stores:
+        stores.fail("memory://failed", Outcome.DENIED)
+        with pytest.raises(ResolutionError) as info:
+            S()
+        told = {item.field: item.backend for item in explain(S)}
+    assert [(problem.field, problem.outcome) for problem in info.value.problems] == [
+        ("failed", Outcome.DENIED),
+        ("loose", Outcome.MISSING),
+        ("outer", Outcome.MISSING),
+    ]
+    assert told == {
+        **dict.fromkeys(("loose.user", "loose.port", "loose.pin", "outer.user", "outer.inner.user")),
+        "failed": "memory",
+    }
+
+
+def test_a_model_of_the_caller_s_own_is_left_alone() -> None:
+    """An empty object in a store says nothing of it."""
+    mine = Loose(user="mine")
+    with override({"memory://shop": '{"login": {}}'}):
+        settings = Perhaps(login=mine)
+    assert (type(mine.user), repr(settings)) == (str, f"Perhaps(login={mine!r})")
 
 
 def test_steering_inside_a_model_that_may_be_none_holds(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,8 +8,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import pytest
-from pydantic import AliasPath, BaseModel, Field, SecretStr, ValidationError, computed_field, model_validator
-from pydantic_settings import NoDecode
+from pydantic import (
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    computed_field,
+    model_validator,
+)
+from pydantic_settings import NoDecode, SettingsError
 
 import secretsource
 from secretsource import From, ResolutionError, Settings, SettingsConfigDict
@@ -268,3 +277,71 @@ def test_a_secrets_folder_that_is_not_read_is_told() -> None:
     made: Any = S
     with pytest.warns(UserWarning, match="secrets_dir is not read"):
         made(_secrets_dir="/run/secrets")
+
+
+def test_where_a_value_came_from_is_a_variable_that_is_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Its own, or that of a model around it: as JSON, or as a file."""
+
+    class S(App):
+        login: Login
+        other: Login
+
+    (tmp_path / "other").write_text('{"user": "filed", "password": "p"}')
+    monkeypatch.setenv("LOGIN", '{"user": "u"}')
+    monkeypatch.setenv("LOGIN__PASSWORD", "p")
+    monkeypatch.setenv("OTHER_FILE", str(tmp_path / "other"))
+    monkeypatch.setenv("OTHER__PASSWORD", "beside")
+    settings = S()
+    refs = {item.field: str(item.ref) for item in secretsource.explain(settings)}
+    assert refs == {
+        "login.user": "env://LOGIN",
+        "login.password": "env://LOGIN__PASSWORD",
+        "other.user": "env://OTHER_FILE",
+        "other.password": "env://OTHER__PASSWORD",
+    }
+    assert settings.other.password.get_secret_value() == "beside"
+
+
+def test_several_files_of_the_caller_are_told_apart(tmp_path: Path) -> None:
+    """A value came from the last file that has it."""
+
+    class S(App):
+        a: str
+        b: str
+
+    for name, text in (("1.env", "A=1\nB=1\n"), ("2.env", "B=2\n")):
+        (tmp_path / name).write_text(text)
+    made: Any = S
+    settings = made(_env_file=[tmp_path / "1.env", tmp_path / "2.env"])
+    assert [str(item.ref) for item in secretsource.explain(settings)] == [
+        f"dotenv://{tmp_path}/1.env#A",
+        f"dotenv://{tmp_path}/2.env#B",
+    ]
+
+
+def test_a_file_that_cannot_be_read_as_text_hangs_on_no_error(tmp_path: Path) -> None:
+    """pydantic-settings reads the caller's file too, and its error holds it."""
+
+    class S(App):
+        a: str = "default"
+
+    (tmp_path / ".env").write_bytes(b"A=\xfc\nB=" + CANARY.encode())
+    made: Any = S
+    with pytest.raises(SettingsError, match="not utf-8 text") as info:
+        made(_env_file=tmp_path / ".env")
+    assert (info.value.__cause__, info.value.__context__) == (None, None)
+
+
+def test_the_file_of_a_field_is_no_extra(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Not even for a model that refuses all extras."""
+
+    class Strict(BaseModel):
+        model_config = ConfigDict(extra="forbid")
+        user: str
+
+    class S(App):
+        login: Strict
+
+    (tmp_path / "user").write_text("u")
+    monkeypatch.setenv("LOGIN__USER_FILE", str(tmp_path / "user"))
+    assert S().login.user == "u"

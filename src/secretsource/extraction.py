@@ -72,6 +72,20 @@ def _inside_model(step: Step, value: object) -> tuple[Ref, object]:
     return step.ref.with_key("/".join(path) or None), value if encoded else _decoded(step.ref, value)
 
 
+def ends_in_null(step: Step, entry: Entry) -> bool:
+    """Whether a leaf is not there because a model around it is null."""
+    value: object = entry.document() if step.below else ABSENT
+    value = pick(value, step.model) if step.model else value
+    with suppress(InvalidSecret):
+        for keys in step.below:
+            if value is None or value is ABSENT:
+                break
+            _, value = enter(value, keys)
+        else:
+            return False
+    return value is None
+
+
 def _is_encoded(ref: Ref, value: object) -> bool:
     return "encoding" in ref.options and isinstance(value, str | bytes)
 

@@ -13,7 +13,7 @@ from secretsource import grammar
 from secretsource.cache import Entry, Failure, Reply
 from secretsource.document import ABSENT, as_text
 from secretsource.errors import BackendError, InvalidRef, Outcome, UnknownBackend
-from secretsource.extraction import extract
+from secretsource.extraction import ends_in_null, extract
 from secretsource.question import POINTER, Answer, Attempt, Question, Step, Verbatim, WholePointer
 from secretsource.ref import Ref
 from secretsource.source import PLACEHOLDERS
@@ -171,17 +171,30 @@ def _usable(reply: Reply, together: Sequence[Question], access: Access) -> Reply
     entry = reply.result
     if not isinstance(entry, Entry) or entry.previous is None:
         return reply
-    fault = next((fault for question in together if (fault := _fault(question, entry))), None)
-    if fault is None:
+    before = entry.previous
+    earlier = [_fault(question, before) for question in together]
+    faults = [
+        fault for question, old in zip(together, earlier, strict=True) if (fault := _new_fault(question, entry, old))
+    ]
+    if not faults:
         entry.previous = None
         return reply
+    fault = faults[0]
     clock, policy = access.cache.clock, access.policy
     grace = policy.negative_ttl if fault.outcome is Outcome.MISSING else policy.max_stale
-    before = entry.previous
-    worked = all(_fault(question, before) is None for question in together)
+    worked = all(old is None or old.outcome is Outcome.MISSING for old in earlier)
     if not worked or entry.seen_for(clock) >= grace or before.age(clock) >= before.usable_for(policy):
         return reply
     return Reply(before, reply.milliseconds, reply.cached, fault)
+
+
+def _new_fault(question: Question, entry: Entry, old: Failure | None) -> Failure | None:
+    """Why a new secret is no use to a field. That a key is not there is none where it was not before, or is told so."""
+    fault = _fault(question, entry)
+    if fault is None or fault.outcome is not Outcome.MISSING:
+        return fault
+    was_missing = old is not None and old.outcome is Outcome.MISSING
+    return None if was_missing or ends_in_null(question.place, entry) else fault
 
 
 def _fault(question: Question, entry: Entry) -> Failure | None:

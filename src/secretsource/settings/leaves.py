@@ -7,6 +7,7 @@ are one leaf, given as JSON text.
 from __future__ import annotations
 
 import re
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args, get_origin
 from weakref import WeakKeyDictionary
 
@@ -184,6 +185,10 @@ def _keys(name: str, places_: Sequence[Place]) -> tuple[str, ...]:
     return (*("/".join(map(str, place)) for place in places_ if place != (name,)), name)
 
 
+def _dataclass_types(kind: type[Any]) -> Mapping[str, Any]:
+    return {field.name: field.type for field in fields(kind)} if is_dataclass(kind) else {}
+
+
 def declared_names(annotation: Any, seen: tuple[Any, ...] = ()) -> frozenset[str]:
     """The names that a type declares, and those inside it: of fields, and their aliases."""
     names: set[str] = set()
@@ -193,7 +198,7 @@ def declared_names(annotation: Any, seen: tuple[Any, ...] = ()) -> frozenset[str
         kind = get_origin(member) or member
         fields = fields_of(kind)
         names.update(str(key) for name, info in fields.items() for place in places(name, info, {}) for key in place)
-        own = getattr(kind, "__annotations__", {}) if isinstance(kind, type) else {}
+        own = {**getattr(kind, "__annotations__", {}), **_dataclass_types(kind)} if isinstance(kind, type) else {}
         names.update(own, fields)
         inside = [*get_args(member), *(info.annotation for info in fields.values()), *own.values()]
         names.update(*(declared_names(one, (*seen, member)) for one in inside))

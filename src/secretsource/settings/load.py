@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
+from pydantic_settings import SettingsError
+
 from secretsource.access import Access
 from secretsource.clock import Deadline
 from secretsource.errors import Outcome, Problem, ResolutionError
@@ -13,7 +16,7 @@ from secretsource.resolver import resolve
 from secretsource.settings.declaration import declaration
 from secretsource.settings.leaves import declared_names, leaves_by_path
 from secretsource.settings.models import find_beside
-from secretsource.settings.placement import leaves_at, place_values, supplied
+from secretsource.settings.placement import is_required_in, leaves_at, place_values, supplied
 from secretsource.settings.plan import PRODUCTION, Plan, warn_of_ignored
 from secretsource.settings.provenance import Record, searched
 from secretsource.settings.renewal import current_renewal
@@ -24,7 +27,6 @@ from secretsource.settings.variables import LazyNames
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
-    from pydantic import ValidationError
     from pydantic_settings import BaseSettings
 
     from secretsource.question import Answer, Question
@@ -63,6 +65,7 @@ class Load:
         self._inputs: list[object] = [self._given]
         self._plan: Plan | None = None
         self._questions: dict[Path, Question] = {}
+        self._nulls: dict[Path, str] = {}
         self.secret_paths: frozenset[Path] = frozenset()
 
     def run(self, chain: object, state: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,11 +81,12 @@ class Load:
         access = self._access(self._plan, config)
         deadline = Deadline(config.timeout, access.cache.clock)
         resolve(questions.values(), access, deadline)
+        read = [leaf.path for leaf, _ in self._found(questions)]
+        beside = find_beside(self._plan.models, read, access, deadline) if self._plan.models else []
         if self._renewal is not None:
-            self._renewal.settle(questions.values(), access)
-        found = list(self._found(questions))
-        if self._plan.models:
-            found += find_beside(self._plan.models, [leaf.path for leaf, _ in found], access, deadline)
+            self._renewal.settle(questions.values(), {leaf.path: answer for leaf, answer in beside}, access)
+        self._nulls |= {leaf.path: answer.ref.scheme for leaf, answer in beside if answer.value is None and answer.ref}
+        found = [*beside, *self._found(questions)]
         values = place_values((leaf, answer.value) for leaf, answer in found)
         self.secret_paths |= self._note_secrets(found, access)
         self._inputs += [state, values]
@@ -131,6 +135,8 @@ class Load:
         """Which leaves came out of a secret store. All values are noted, so that they can be kept out of logs."""
         paths = set()
         for leaf, answer in found:
+            if answer.value in (None, {}):
+                continue
             if answer.ref is not None and answer.entry is not None and access.backend(answer.ref.scheme).secret:
                 paths.add(leaf.path)
                 remember(answer.value)
@@ -140,20 +146,34 @@ class Load:
                 remember_what_is_no_word(answer.value)
         return frozenset(paths)
 
-    def failure(self, invalid: ValidationError | None) -> Exception | None:
-        """What to raise: all problems of all fields at once, or the ValidationError without its inputs, or nothing."""
-        clean = None if invalid is None else without_input(invalid, self._inputs, declared_names(self.settings_cls))
+    def failure(self, raised: Exception | None) -> Exception | None:
+        """What to raise: all problems of all fields at once, or what was raised without inputs, or nothing.
+
+        Args:
+            raised: What the making of the object raised, if anything.
+        """
+        if raised is not None and not isinstance(raised, ValidationError):
+            return self._failure_beneath() or self._of_another_source(raised)
+        clean = None if raised is None else without_input(raised, self._inputs, declared_names(self.settings_cls))
         if problems := self.problems(() if clean is None else clean.errors()):
             return ResolutionError(problems, title=self.settings_cls.__name__)
         if clean is not None:
             self._add_notes(clean)
         return clean
 
-    def failure_beneath(self) -> ResolutionError | None:
+    def _of_another_source(self, raised: Exception) -> Exception:
+        """An error of a source beside the chain, without what it could not read; any other as it is."""
+        if isinstance(raised, SettingsError):
+            return SettingsError(*raised.args)  # its cause holds the text
+        if isinstance(raised, UnicodeDecodeError) and self._plan is None:  # it is no validator's, and holds a file
+            return SettingsError(f"a file cannot be read: it is not {raised.encoding} text")
+        return raised
+
+    def _failure_beneath(self) -> ResolutionError | None:
         """What failed, where a validator stumbled over what it did not find, so that nothing else was validated."""
         failed = self.problems(())
         missing = [
-            _missing(leaf, question)
+            _missing(leaf.name, question)
             for path, leaf in leaves_by_path(self.settings_cls).items()
             if (question := self._questions.get(path)) is not None
             and question.answer is not None
@@ -179,9 +199,10 @@ class Load:
         if any(leaf.path in failed for leaf in leaves):
             return
         if item["type"] == "missing" and leaves:
-            for leaf in leaves:
-                if leaf.field.is_required():
-                    yield _missing(leaf, self._question(leaf))
+            needed = [leaf for leaf in leaves if is_required_in(leaf, len(item["loc"]))]
+            yield from (_missing(leaf.name, self._question(leaf)) for leaf in needed)
+            if not needed:
+                yield _missing(".".join(map(str, item["loc"])), self._question(leaves[0]))
             return
         question = self._question(leaves[0]) if leaves else None
         ref = question.answer.ref if question is not None and question.answer is not None else None
@@ -203,7 +224,10 @@ class Load:
     def record(self) -> Record:
         """Where each value came from, without the values."""
         profile = "" if self._plan is None else self._plan.profile
-        others = suppliers(leaves_by_path(self.settings_cls).values(), self.sources) if self.sources else {}
+        leaves = leaves_by_path(self.settings_cls)
+        others = suppliers(leaves.values(), self.sources) if self.sources else {}
+        for null, scheme in self._nulls.items():
+            others |= {path: scheme for path in leaves if path[: len(null)] == null}
         return Record(self.settings_cls, profile, self._questions.values(), self.secret_paths, others)
 
 
@@ -221,10 +245,10 @@ def _problem(question: Question) -> Problem:
     return Problem(".".join(question.path), answer.outcome, answer.ref, answer.detail or "no reason given", answer.hint)
 
 
-def _missing(leaf: Leaf, question: Question | None) -> Problem:
+def _missing(name: str, question: Question | None) -> Problem:
     answer = question.answer if question is not None else None
     if answer is not None and answer.setback is not None:
         setback = answer.setback
-        return Problem(leaf.name, setback.outcome, answer.setback_ref, setback.detail, setback.hint)
+        return Problem(name, setback.outcome, answer.setback_ref, setback.detail, setback.hint)
     ref = question.trail[-1].ref if question is not None and question.trail else None
-    return Problem(leaf.name, Outcome.MISSING, ref, searched(question))
+    return Problem(name, Outcome.MISSING, ref, searched(question))

@@ -9,9 +9,9 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from pydantic import PrivateAttr, ValidationError
+from pydantic import PrivateAttr
 from pydantic._internal._config import config_keys
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 from pydantic_settings import SettingsConfigDict as BaseConfigDict
 
 from secretsource.concurrency import in_background
@@ -120,21 +120,16 @@ class Settings(BaseSettings):
             from secretsource.settings.load import Load, current_load
 
         load = Load(settings_cls, values)
-        error: Exception | None = None
         token = current_load.set(load)
         try:
             with quiet("pydantic_settings"):  # its debug log has every source's values
                 super().__init__(**values)
-        except ValidationError as invalid:
-            error = load.failure(invalid)
-        except SettingsError as unread:
-            error = SettingsError(*unread.args)  # its cause holds the text that another source could not read
-        except Exception:
-            if (error := load.failure_beneath()) is None:
-                raise
+        except Exception as raised:  # noqa: BLE001 - what it comes to is raised below
+            error = load.failure(raised)
+        else:
+            error = load.failure(None)
         finally:
             current_load.reset(token)
-        error = error or load.failure(None)
         if error is not None:
             raise error  # outside the handler: an exception's context would hold the input
         __pydantic_self__._secretsource = load.record()

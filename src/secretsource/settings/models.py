@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from secretsource.errors import Outcome
 from secretsource.question import Question
@@ -23,13 +23,16 @@ if TYPE_CHECKING:
 
 Path = tuple[str, ...]
 
+FILE_SUFFIX: Final = "_FILE"
+"""`X_FILE` names a file that holds the value of X."""
+
 
 class NestedModel(NamedTuple):
     """A model that is taken apart.
 
     Attributes:
         leaf: Stands for its value as a whole.
-        known: The keys that belong to its fields.
+        known: The keys that belong to its fields: their names, also in other cases, and those of their files.
         takes_extras: Whether it matters to it what else there is: it takes it, or refuses it.
     """
 
@@ -70,7 +73,8 @@ def _nested_model(settings_cls: type[BaseSettings], path: Path, leaves: Sequence
     )
     keys = {key for leaf in leaves for key in leaf.keys[depth]}
     first = {key.partition("/")[0] for key in keys}
-    known = frozenset(keys | first | {form for key in first for form in every_case(key)})
+    files = {key + suffix for key in first for suffix in (FILE_SUFFIX, FILE_SUFFIX.lower())}
+    known = frozenset(keys | first | files | {form for key in first for form in every_case(key)})
     return NestedModel(whole, known, _config_of(settings_cls, path).get("extra") in ("allow", "forbid"))
 
 

@@ -18,6 +18,7 @@ from secretsource.backends.env import as_given
 from secretsource.document import ABSENT, as_text, enter, natural, parse_json
 from secretsource.errors import InvalidSecret
 from secretsource.question import POINTER, Verbatim, WholePointer
+from secretsource.settings.models import FILE_SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from secretsource.ref import Ref
     from secretsource.settings.leaves import Leaf, Place
-
-FILE_SUFFIX = "_FILE"
 
 
 class _Shape(NamedTuple):
@@ -66,6 +65,7 @@ class Names(EnvSettingsSource):
         self.env_vars = parse_env_vars(variables, self.case_sensitive, self.env_ignore_empty, self.env_parse_none_str)
         self._shape_of = _shapes.setdefault(self.settings_cls, {}).setdefault(self._variant(), {})
         self._found: dict[str, tuple[Ref, object]] = {}
+        self._in_files: set[str] = set()
         self._spelt = {} if self.case_sensitive else {name.lower(): name for name in variables}
 
     def _variant(self) -> tuple[object, ...]:
@@ -91,18 +91,21 @@ class Names(EnvSettingsSource):
         if name not in self._found:
             self._found[name] = self._find_field(name)
         ref, value = self._found[name]
-        if _is_pointer(value):  # nested variables beside it still count
+        if _is_pointer(value) or name in self._in_files:  # nested variables beside it still count
             beside = self._inside(path, self._nested(name))
-            return self._inside(path, value) if beside[1] is ABSENT else beside
-        ref, found = self._inside(path, value)
-        return (found is ABSENT and self._find_nested_file(ref, path)) or (ref, found)
+            if beside[1] is not ABSENT:
+                return beside
+        from_variable, found = self._inside(path, value)
+        if found is ABSENT:
+            return self._find_nested_file(from_variable, path) or (from_variable, ABSENT)
+        return ref if name in self._in_files else from_variable, found
 
     def _inside(self, path: tuple[str, ...], value: object) -> tuple[Ref, object]:
         """Where a leaf is in the value of the outermost model that it is in."""
         for depth, keys in enumerate(self._keys_below(path), 1):
-            ref, fault = self._nested_ref(path[0], path[:depth]), ""
+            fault = ""
             if _is_pointer(value):
-                return ref, WholePointer.at(depth, str(value))
+                return self._nested_ref(path[:depth]), WholePointer.at(depth, str(value))
             if value is ABSENT:
                 break
             try:
@@ -110,8 +113,8 @@ class Names(EnvSettingsSource):
             except InvalidSecret as error:
                 fault = error.args[0]
             if fault:
-                raise InvalidSecret(fault, ref=ref)
-        return self._nested_ref(path[0], path), value
+                raise InvalidSecret(fault, ref=self._nested_ref(path[:depth]))
+        return self._nested_ref(path) if value is ABSENT else self._set_ref(path), value
 
     def _keys_below(self, path: tuple[str, ...]) -> Sequence[Sequence[str]]:
         """For each name of a path after the first the keys that may stand for it; it may be the path of a model."""
@@ -204,6 +207,7 @@ class Names(EnvSettingsSource):
             path = self.env_vars.get(file_variable)
             if path and not self._is_a_fields_own(file_variable):
                 ref = self._variable_ref(file_variable)
+                self._in_files.add(name)
                 return ref, self._fitted((name,), self._read_file(path), ref)
         return None
 
@@ -235,10 +239,18 @@ class Names(EnvSettingsSource):
     def _variable_ref(self, variable: str) -> Ref:
         return self._ref(variable if self.case_sensitive else self._spelt.get(variable.lower(), variable.upper()))
 
-    def _nested_ref(self, name: str, path: tuple[str, ...]) -> Ref:
-        delimiter = self.env_nested_delimiter or "__"
-        variable = (self._shape_of.get(name) or self._learn(name)).names[0][1]
-        return self._variable_ref(delimiter.join([variable, *path[1:]]))
+    def _nested_ref(self, path: tuple[str, ...]) -> Ref:
+        """The variable of a part of a model."""
+        return self._variable_ref(self._nested_variable(path))
+
+    def _set_ref(self, path: tuple[str, ...]) -> Ref:
+        """The variable that a part of a model came out of: its own, or one with the JSON of a model around it."""
+        variables = [self._nested_variable(path[:depth]) for depth in range(len(path), 0, -1)]
+        return self._variable_ref(next((name for name in variables if name in self.env_vars), variables[0]))
+
+    def _nested_variable(self, path: tuple[str, ...]) -> str:
+        variable = (self._shape_of.get(path[0]) or self._learn(path[0])).names[0][1]
+        return self._apply_case_sensitive((self.env_nested_delimiter or "__").join([variable, *path[1:]]))
 
 
 def _is_pointer(value: object) -> bool:

@@ -70,6 +70,11 @@ def leaves_at(loc: Sequence[int | str], leaves: Iterable[Leaf]) -> list[Leaf]:
     return [leaf for leaf in leaves if loc and _speaks_of(loc, leaf)]
 
 
+def is_required_in(leaf: Leaf, depth: int) -> bool:
+    """Whether a leaf has to be there where the model at that depth of its path is."""
+    return not any(inside > depth for inside in leaf.optional)
+
+
 def _speaks_of(loc: Sequence[int | str], leaf: Leaf) -> bool:
     names = zip(loc, leaf.path, leaf.places, strict=False)
     return all(key == name or any(key == place[0] for place in places) for key, name, places in names)

@@ -170,7 +170,8 @@ def _members(value: Any, place: _Place) -> dict[str, _Place] | None:
     """The fields of a model or a dataclass. A computed one may be made of secrets, so it is taken for one."""
     if isinstance(value, BaseModel):
         computed = dict.fromkeys(type(value).model_computed_fields, place._replace(secret=True))
-        return {name: place.below(name) for name in type(value).model_fields} | computed
+        names = (*type(value).model_fields, *(value.model_extra or ()))
+        return {name: place.below(name) for name in names} | computed
     if is_dataclass(value) and not isinstance(value, type):
         return {item.name: place.below(item.name) for item in fields(value)}
     return None

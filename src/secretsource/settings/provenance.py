@@ -120,9 +120,10 @@ class Record:
         return "default" if self._has_default(path) else None
 
     def _has_default(self, path: Path) -> bool:
-        """Whether a default stands for a leaf: its own, or that of a model around it of which nothing was found."""
-        optional = self._fields[path]
-        return len(path) in optional or any(not self._is_found_below(path[:depth]) for depth in optional)
+        """Whether a default stands for a leaf: its own, or that of the outermost model of which nothing was found."""
+        depths = range(1, len(path) + 1)
+        absent = next((depth for depth in depths if not self._is_found_below(path[:depth])), None)
+        return absent in self._fields[path]
 
     def _is_found_below(self, model: Path) -> bool:
         return any(

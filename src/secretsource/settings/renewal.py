@@ -48,11 +48,16 @@ class Renewal:
     stale: dict[Path, Failure] = field(default_factory=dict)
     access: Access | None = None
 
-    def settle(self, questions: Collection[Question], access: Access) -> None:
+    def settle(self, questions: Collection[Question], beside: Mapping[Path, Answer], access: Access) -> None:
         """Put the value of before in the place of each failure that must not change it; note every answer.
 
         The source that supplies a field does not change because of an error elsewhere; fields of one secret stay
-        together; and a default does not stand in for what a store had.
+        together; and a default does not stand in for what a store had, but where it says that there is none.
+
+        Args:
+            questions: The leaves' questions, answered.
+            beside: What was found beside the leaves, such as a model that is null.
+            access: How the stores were reached.
         """
         self.access = access
         kept = {question.path: why for question in questions if (why := self._keeps(question)) is not None}
@@ -62,9 +67,10 @@ class Renewal:
             if question.path in kept or (old is not None and old.ref is not None and _document(old) in documents):
                 why = kept.get(question.path) or next(iter(kept.values()))
                 question.answer = replace(self.before[question.path], stale=why)
-            elif old is not None and _has_vanished(old, question.answer):
+            elif old is not None and _has_vanished(old, question.answer) and not _is_told(question.path, beside):
                 question.answer = Answer(Outcome.MISSING, ref=old.ref, detail=_VANISHED)
         self._note(questions)
+        self.answers |= {path: replace(answer) for path, answer in beside.items()}
 
     def _keeps(self, question: Question) -> Failure | None:
         """Why a question keeps the answer of before, or None."""
@@ -93,6 +99,11 @@ class Renewal:
 
 def _document(answer: Answer) -> Ref | None:
     return None if answer.ref is None else answer.ref.document
+
+
+def _is_told(path: Path, beside: Mapping[Path, Answer]) -> bool:
+    """Whether a source has a model around a leaf, and not the leaf."""
+    return any(path[:depth] in beside for depth in range(1, len(path)))
 
 
 def _has_vanished(old: Answer, new: Answer | None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Any, Final, get_args
+from urllib.parse import unquote
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 from pydantic_core.core_schema import ErrorType
@@ -11,7 +12,7 @@ from pydantic_core.core_schema import ErrorType
 from secretsource.redaction import MASK, SHORTEST, Values, inside, texts_in
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Sequence
 
 _BETWEEN_WORDS: Final = re.compile(r"[\s'\"`=(),;]+|\.\.\.")
 _BEFORE_OWN: Final = ("Value error, ", "Assertion failed, ")
@@ -42,17 +43,17 @@ def _keys_in(data: object) -> Iterator[object]:
 
 
 def _detail(item: Any, values: Values, keys: Collection[object]) -> InitErrorDetails:
-    quoted = [item.get("input")] if _quotes_input(item) else [item.get("ctx", {}).get("tag")]
-    own, texts = Values(quoted, shortest=1), list(texts_in(quoted))
+    context = item.get("ctx", {})
+    quoted = _quoted(item)
+    texts = [form for text in texts_in(quoted) for form in (text, text.lower(), text.upper(), unquote(text))]
+    own = Values(texts, shortest=1)
 
     def mask(text: object) -> str:
-        return _without_parts(own.mask(values.mask(str(text))), texts)
+        return _without_parts(own.mask(values.mask(str(text))), texts) if quoted else str(text)
 
-    context = {
-        key: value if isinstance(value, int | float) else mask(value) for key, value in item.get("ctx", {}).items()
-    }
+    shown = {key: value if isinstance(value, int | float) else mask(value) for key, value in context.items()}
     says, message = _split(item)
-    kind = PydanticCustomError(item["type"], says + mask(message), context or None)
+    kind = PydanticCustomError(item["type"], says + mask(message), shown or None)
     return InitErrorDetails(type=kind, loc=_loc(item, keys), input=MASK)
 
 
@@ -80,6 +81,9 @@ def _loc(item: Any, keys: Collection[object]) -> tuple[int | str, ...]:
     )
 
 
-def _quotes_input(item: Any) -> bool:
-    """Whether the message may be a validator's own; pydantic's messages say what is expected, not what came."""
-    return "error" in item.get("ctx", {}) or item["type"] not in _PYDANTICS_OWN
+def _quoted(item: Any) -> Sequence[object]:
+    """What a message may quote. pydantic's own say what is expected, not what came, but for a few that do."""
+    context = item.get("ctx", {})
+    if "tag" in context:
+        return [context["tag"]]
+    return [item.get("input")] if "error" in context or item["type"] not in _PYDANTICS_OWN else []

@@ -60,12 +60,15 @@ class LazyNames(dict[str, "NamesContract"]):
 
     def _files(self, ref: Ref) -> NamesContract:
         variables: dict[str, str | None] = {}
+        homes: dict[str, Ref] = {}
         for file in self._refs(ref):
             entry = self._access.read_local(file)
             if isinstance(entry, Failure):
                 return _Unreadable(entry, file)
-            variables |= _mapping(entry)
-        return Names(self._like, self._plan.leaves, variables, ref.with_key)
+            variables |= (found := _mapping(entry))
+            homes |= dict.fromkeys(found, file)
+            ref = file
+        return Names(self._like, self._plan.leaves, variables, lambda name: homes.get(name, ref).with_key(name))
 
     def _refs(self, ref: Ref) -> Sequence[Ref]:
         charset = self._given.get("_env_file_encoding", self._like.config.get("env_file_encoding"))

@@ -183,11 +183,13 @@ class _Vague(Backend):
         return dict.fromkeys(refs, LookupError(CANARY))
 
     def classify(self, error: Exception) -> Outcome:
+        if isinstance(self._meaning, Exception):
+            raise self._meaning
         meaning: Outcome = self._meaning
         return meaning
 
 
-@pytest.mark.parametrize("meaning", [None, Outcome.FOUND, "DENIED"])
+@pytest.mark.parametrize("meaning", [None, Outcome.FOUND, "DENIED", ZeroDivisionError(CANARY)])
 def test_a_backend_that_cannot_classify_its_errors_is_told(meaning: Any) -> None:
     """An error is never taken for a value, nor for "not there"."""
 
@@ -477,6 +479,8 @@ class Raising(Backend):
     def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Mapping[Ref, SecretValue | Exception]:
         if isinstance(self.answer, Exception):
             raise self.answer
+        if self.answer is None:
+            return None  # type: ignore[return-value]  # as a driver of somebody's may
         return dict.fromkeys(refs, self.answer)  # type: ignore[arg-type]
 
     def classify(self, error: Exception) -> Outcome:
@@ -492,6 +496,7 @@ class Raising(Backend):
         (SecretValue(CANARY * 100_000), InvalidSecret),
         (SecretValue(b"\xff" + CANARY.encode()), InvalidSecret),
         (InvalidSecret("not usable"), InvalidSecret),
+        (None, InvalidSecret),
     ],
 )
 def test_what_a_driver_hands_back_never_shows_in_an_error(answer: object, kind: type[Exception]) -> None:

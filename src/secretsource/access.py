@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -18,7 +19,7 @@ from secretsource.leases import prolong_leases, revoke_leases, tend
 from secretsource.registry import backend_for, check_options
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from secretsource.cache import Pending
     from secretsource.question import Names
@@ -230,6 +231,9 @@ def _attempt(backend: Backend, refs: Sequence[Ref], deadline: Deadline) -> dict[
         answers = backend.fetch_many(refs, deadline)
     except Exception as error:  # noqa: BLE001 - the backend says what it means, see _judge
         answers = dict.fromkeys(refs, error)
+    if not isinstance(answers, Mapping):
+        fault = InvalidSecret(f"the backend handed back a {type(answers).__name__} in place of a mapping")
+        answers = dict.fromkeys(refs, fault)
     milliseconds, wall = (clock.monotonic() - start) * 1000, clock.time()
     return {ref: _judge(backend, answers.get(ref), start, wall, milliseconds) for ref in refs}
 
@@ -264,8 +268,11 @@ def _failure(backend: Backend, error: Exception, milliseconds: float) -> Failure
         return Failure(Outcome.INVALID, str(error), milliseconds=milliseconds, error=error)
     if isinstance(error, BackendError):
         return Failure(error.outcome, error.args[0], error.hint, error.retry_after, milliseconds)
-    outcome, advice = backend.classify(error), backend.advise(error)
-    if not isinstance(outcome, Outcome) or outcome is Outcome.FOUND:
+    try:
+        outcome, advice = backend.classify(error), backend.advise(error)
+    except Exception:  # noqa: BLE001 - then it does not say
+        outcome, advice = None, None
+    if not isinstance(outcome, Outcome) or outcome is Outcome.FOUND or advice is None:
         detail = f"the backend cannot say what {type(error).__name__} means"
         return Failure(Outcome.INVALID, detail, milliseconds=milliseconds)
     return Failure(outcome, advice.detail or type(error).__name__, advice.hint, advice.retry_after, milliseconds)

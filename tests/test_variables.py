@@ -345,3 +345,34 @@ def test_the_file_of_a_field_is_no_extra(monkeypatch: pytest.MonkeyPatch, tmp_pa
     (tmp_path / "user").write_text("u")
     monkeypatch.setenv("LOGIN__USER_FILE", str(tmp_path / "user"))
     assert S().login.user == "u"
+
+
+class Deep(BaseModel):
+    login: Login = Login()
+    name: str = "n"
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ({}, ("pointed", "pointed", "n")),
+        ({"DEEP__LOGIN__USER": "beside"}, ("beside", "pointed", "n")),
+        ({"DEEP": '{"login": {"user": "around"}, "name": "around"}'}, ("pointed", "pointed", "around")),
+        ({"DEEP": "ref+memory://other"}, ("pointed", "pointed", "other")),
+        ({"DEEP__LOGIN__PASSWORD": "ref+memory://other#name"}, ("pointed", "other", "n")),
+    ],
+)
+def test_a_pointer_to_a_model_further_in_has_room_beside_it(
+    monkeypatch: pytest.MonkeyPatch, more: dict[str, str], found: tuple[str, ...]
+) -> None:
+    """What is closer to a leaf wins: its own variable, then a pointer for the model around it, then what is around."""
+
+    class S(App):
+        deep: Deep
+
+    MemoryBackend().set("login", '{"user": "pointed", "password": "pointed"}')
+    MemoryBackend().set("other", '{"name": "other", "login": {"user": "other", "password": "other"}}')
+    for name, text in {"DEEP__LOGIN": "ref+memory://login", **more}.items():
+        monkeypatch.setenv(name, text)
+    deep = S().deep
+    assert (deep.login.user, deep.login.password.get_secret_value(), deep.name) == found

@@ -66,6 +66,7 @@ class Names(EnvSettingsSource):
         self._shape_of = _shapes.setdefault(self.settings_cls, {}).setdefault(self._variant(), {})
         self._found: dict[str, tuple[Ref, object]] = {}
         self._in_files: set[str] = set()
+        self._pointers: dict[str, str] = {}
         self._spelt = {} if self.case_sensitive else {name.lower(): name for name in variables}
 
     def _variant(self) -> tuple[object, ...]:
@@ -96,6 +97,8 @@ class Names(EnvSettingsSource):
             if beside[1] is not ABSENT:
                 return beside
         from_variable, found = self._inside(path, value)
+        if (around := self._pointer_around(path, found)) is not None:
+            return around
         if found is ABSENT:
             return self._find_nested_file(from_variable, path) or (from_variable, ABSENT)
         return ref if name in self._in_files else from_variable, found
@@ -115,6 +118,16 @@ class Names(EnvSettingsSource):
             if fault:
                 raise InvalidSecret(fault, ref=self._nested_ref(path[:depth]))
         return self._nested_ref(path) if value is ABSENT else self._set_ref(path), value
+
+    def _pointer_around(self, path: tuple[str, ...], found: object) -> tuple[Ref, object] | None:
+        """The variable of a model further in that is a pointer, unless one of still further in has the leaf."""
+        for depth in range(len(path), 1, -1):
+            variable = self._nested_variable(path[:depth])
+            if variable in self._pointers:
+                return self._variable_ref(variable), WholePointer.at(depth, self._pointers[variable])
+            if found is not ABSENT and variable in self.env_vars:
+                break
+        return None
 
     def _keys_below(self, path: tuple[str, ...]) -> Sequence[Sequence[str]]:
         """For each name of a path after the first the keys that may stand for it; it may be the path of a model."""
@@ -183,6 +196,12 @@ class Names(EnvSettingsSource):
         own = {name: text for name, text in env_vars.items() if name.startswith(heads)}
         if (field_name,) in self._leaves:
             self._refuse_pointers(own)
+        pointers = {name: text for name, text in own.items() if text and text.startswith(POINTER)}
+        if pointers:  # below a text there would be no room for the variables beside it
+            paths = [path for path in self._leaves if path[0] == field_name]
+            models = {self._nested_variable(path[:depth]) for path in paths for depth in range(2, len(path))}
+            self._pointers |= {name: text for name, text in pointers.items() if name in models}
+            own = {name: text for name, text in own.items() if name not in self._pointers}
         return super().explode_env_vars(field_name, field, own) if own else {}
 
     def _refuse_pointers(self, variables: Mapping[str, str | None]) -> None:

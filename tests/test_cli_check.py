@@ -246,3 +246,73 @@ def test_offline_imports_no_sdk(shop: CommandLine) -> None:
     environ = {**os.environ, "SECRETSOURCE_SETTINGS": shop.settings}
     result = subprocess.run([sys.executable, "-c", code, chain], capture_output=True, env=environ, check=False)
     assert (result.returncode, result.stderr.strip()) == (0, b"[]"), result.stderr
+
+
+def test_one_field_is_counted_as_one(command_line: CommandLine) -> None:
+    """With a store and without."""
+    command_line.define("class ShopSettings(Settings): name: str = 'x'")
+    assert command_line("check").stdout == "ok: ShopSettings, profile development: 1 field, 1 by default\n"
+    assert command_line("check", "--offline").stdout == "ok: ShopSettings, 1 field, no store was asked\n"
+
+
+def test_offline_tells_which_profiles_it_has_checked(shop: CommandLine) -> None:
+    """One, where the option or the variable names it."""
+    told = "ok: ShopSettings, profile production: 5 fields, no store was asked\n"
+    assert shop("check", "--offline", "--profile", "production").stdout == told
+    assert shop.run("check", "--offline", SECRETSOURCE_PROFILE="production").stdout.decode() == told
+
+
+SHELF = """
+from secretsource import Backend
+
+class Shelf(Backend):
+    scheme = "shelf"
+    options = frozenset({"colour"})
+
+    def fetch_many(self, refs, deadline):
+        raise AssertionError("it was asked")
+
+    classify = fetch_many
+"""
+
+
+@pytest.fixture
+def shelf(shop: CommandLine) -> CommandLine:
+    """What pip leaves behind of a package with a backend."""
+    about = shop.folder / "shop_shelf-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: shop_shelf\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text("[secretsource.backends]\nshelf = shop_shelf:Shelf\n")
+    (shop.folder / "shop_shelf.py").write_text(SHELF)
+    return shop
+
+
+def test_offline_checks_the_options_of_a_plug_in(shelf: CommandLine) -> None:
+    """It alone knows them: a line for each mistake, and not for each field."""
+    assert shelf.run("check", "--offline", "--chain", "shelf://{name}?colour=red").returncode == 0
+    result = shelf.run("check", "--offline", "--chain", "shelf://{name}?bogus=1")
+    (told,) = lines(result.stderr.decode())
+    assert (result.returncode, result.stdout) == (2, b"")
+    assert told.startswith("secretsource: unknown option 'bogus' in shelf://")
+    assert told.endswith("shelf knows case, colour, encoding, ttl, version")
+
+
+def test_offline_checks_the_options_of_a_backend_of_the_classs_own(command_line: CommandLine) -> None:
+    """As it does those of a plug-in."""
+    command_line.define("""
+        class ShopSettings(Settings):
+            model_config = SettingsConfigDict(backends={"own": MemoryBackend({})}, chain=("own://{name}?bogus=1",))
+            name: str
+    """)
+    result = command_line("check", "--offline")
+    told = "unknown option 'bogus' in own://name?bogus=1; own knows case, encoding, ttl, version"
+    assert (result.exit_code, result.stderr) == (2, f"secretsource: {told}\n")
+
+
+def test_offline_tells_of_a_plug_in_that_cannot_be_imported(shelf: CommandLine) -> None:
+    """In a line, although its refs have no option that would have to be checked."""
+    (shelf.folder / "shop_shelf.py").write_text("raise RuntimeError('not for you')")
+    result = shelf.run("check", "--offline", "--chain", "shelf://{name}")
+    (told,) = lines(result.stderr.decode())
+    assert result.returncode == 2
+    assert told.startswith("secretsource: the backend for shelf:// cannot be imported")

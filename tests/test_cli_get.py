@@ -115,6 +115,31 @@ def test_a_terminal_is_not_steered_by_a_value(shop: CommandLine) -> None:
     assert (status, shown) == (0, "one\r\ntwo\\x1b[2J\\x9b\\xff\r\n")
 
 
+@pytest.mark.parametrize("command", ["get", "explain"])
+def test_a_source_is_not_taken_for_a_ref(shop: CommandLine, command: str) -> None:
+    """Nobody is asked for a secret that is called `{name}`; one that is can be had by its percent-encoding."""
+    MemoryBackend().set("{name}", "odd")
+    result = shop(command, "memory://{name}", "memory://shop#{path}")
+    assert (result.exit_code, result.stdout, MemoryBackend().calls) == (2, "", ())
+    assert lines(result.stderr) == [
+        "secretsource: {name} is a placeholder, so this is a source and not a ref: memory://{name}",
+        "secretsource: {path} is a placeholder, so this is a source and not a ref: memory://shop#{path}",
+    ]
+    assert shop(command, "memory://%7Bname%7D").exit_code == 0
+
+
+@pytest.mark.usefixtures("memory_keyring")
+@pytest.mark.parametrize("location", ["env://PATH", "dotenv://.env#A", "file://a", "keyring://shop/a"])
+def test_a_version_of_what_has_none_is_invalid(shop: CommandLine, location: str) -> None:
+    """The newest is not what was asked for; so it is too where there is nothing at all."""
+    (shop.folder / "a").write_text("1")
+    (shop.folder / ".env").write_text("A=1")
+    place, sign, key = location.partition("#")
+    result = shop("get", f"{place}?version=3{sign}{key}")
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.endswith(f": INVALID: {place.partition(':')[0]} has no versions (leave ?version= out)\n")
+
+
 def test_a_missing_ref_is_a_line_on_stderr(shop: CommandLine) -> None:
     """Exit status 1, and nothing on stdout."""
     result = shop("get", "env://SHOP_NOT_THERE")

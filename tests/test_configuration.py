@@ -106,6 +106,7 @@ except MissingExtra as error:
         ("aws-sm://x?stage={name}", "only {profile}"),
         ("vault://kv/x?namespace={path}#{name}", "only {profile}"),
         ("dotenv://", "the path of a file"),
+        ("env://?version=3", "env has no versions"),
     ],
 )
 def test_a_source_that_makes_no_sense_is_refused(source: str, reason: str) -> None:

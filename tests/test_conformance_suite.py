@@ -10,195 +10,65 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
-from secretsource.backend import Advice, Outcome, SecretValue
+from secretsource.backend import Outcome
 from secretsource.backends.memory import MemoryBackend
-from secretsource.clock import Deadline
 from secretsource.errors import SecretNotFound
-from secretsource.ref import Ref
 from secretsource.testing import Ability, BackendConformance
 from secretsource.testing.leaks import Canary, all_of
 from secretsource.testing.processes import Child, imported_with
-from tests.conformance import test_memory
-
-Answers = Mapping[Ref, SecretValue | Exception]
+from tests.conformance import faulty, test_memory
 
 
 class Suite(test_memory.TestMemory):
     """The harness of memory://, with a driver that has a fault. Its name keeps pytest from collecting it."""
 
+    cannot: ClassVar[Mapping[Ability, str]] = {}
     kind: type[MemoryBackend] = MemoryBackend
+
+    def slow(self, name: str, seconds: float) -> AbstractContextManager[None]:
+        """As the driver of a store that keeps it waiting would find it, at once."""
+        return self.failing(name, Outcome.UNAVAILABLE)
 
     def make_backend(self) -> MemoryBackend:
         return self.kind()
 
 
-class Strips(MemoryBackend):
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        answers = super().fetch_many(refs, deadline)
-        return {ref: SecretValue(value.raw.strip()) for ref, value in answers.items()}  # type: ignore[union-attr]
-
-
-class TakesEmptyForAbsent(MemoryBackend):
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        answers = super().fetch_many(refs, deadline)
-        return {ref: value for ref, value in answers.items() if isinstance(value, Exception) or value.raw}
-
-
-class TakesFailuresForAbsent(MemoryBackend):
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        answers = super().fetch_many(refs, deadline)
-        return {ref: value for ref, value in answers.items() if not isinstance(value, Exception)}
-
-
-class TakesTheUnknownForAbsent(MemoryBackend):
-    def classify(self, error: Exception) -> Outcome:
-        return Outcome.MISSING
-
-
-class TakesLateForAbsent(MemoryBackend):
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        return {} if deadline.expired else super().fetch_many(refs, deadline)
-
-
-class FailsAsAWhole(MemoryBackend):
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        answers = super().fetch_many(refs, deadline)
-        for answer in answers.values():
-            if isinstance(answer, Exception):
-                raise answer
-        return answers
-
-
-class ForgetsTheVersion(MemoryBackend):
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        newest = super().fetch_many([Ref(ref.scheme, ref.location) for ref in refs], deadline)
-        return {ref: newest[Ref(ref.scheme, ref.location)] for ref in refs}
-
-
-class CallsForNothing(MemoryBackend):
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        return super().fetch_many(refs or [Ref("memory", "ping")], deadline) if not refs else {}
-
-
-class CallsWhenMade(MemoryBackend):
-    def __init__(self) -> None:
-        super().__init__()
-        self.fetch_many([Ref("memory", "ping")], Deadline(1))
-
-
-class AsksOneByOne(MemoryBackend):
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        return {ref: value for one in refs for ref, value in super().fetch_many([one], deadline).items()}
-
-
-class MixesUpABatch(MemoryBackend):
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        answers = super().fetch_many(refs, deadline)
-        return (
-            dict(zip(refs, answers.values(), strict=False))
-            if len(refs) < 26
-            else dict(zip(reversed(refs), answers.values(), strict=False))
-        )
-
-
-class Remembers(MemoryBackend):
-    def __init__(self) -> None:
-        super().__init__()
-        self.known: dict[Ref, SecretValue | Exception] = {}
-
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        self.known.update(super().fetch_many([ref for ref in refs if ref not in self.known], deadline))
-        return {ref: self.known[ref] for ref in refs if ref in self.known}
-
-
-class SharesABuffer(MemoryBackend):
-    """Threads write what they ask for into one place, and read it there when the others have done so too."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.together = threading.Barrier(8, timeout=0.3)
-
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        self.asked = refs
-        with contextlib.suppress(threading.BrokenBarrierError):
-            self.together.wait()
-        return dict(zip(refs, super().fetch_many(self.asked, deadline).values(), strict=True))
-
-
-class SharesAConnection(MemoryBackend):
-    """A forked child hears what its parent asked for."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.owner = os.getpid()
-
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        if os.getpid() == self.owner:
-            self.asked = refs
-        return dict(zip(refs, super().fetch_many(self.asked, deadline).values(), strict=False))
-
-
-class IsGoneWhenClosed(MemoryBackend):
-    closed = False
-
-    def close(self) -> None:
-        self.closed = True
-
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        return dict.fromkeys(refs, OSError("closed")) if self.closed else super().fetch_many(refs, deadline)
-
-
-class ShowsItself(MemoryBackend):
-    def __repr__(self) -> str:
-        return f"Memory({self._contents.versions})"
-
-
-class Logs(MemoryBackend):
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        answers = super().fetch_many(refs, deadline)
-        logging.getLogger("shelf").debug("read %s", *(getattr(value, "raw", None) for value in answers.values()))
-        return answers
-
-
-class TellsInItsAdvice(MemoryBackend):
-    def advise(self, error: Exception) -> Advice:
-        return Advice(f"not usable: {self._contents.versions}")
-
-
-class AnswersUnasked(MemoryBackend):
-    def fetch_many(self, refs: Sequence[Ref], deadline: Deadline) -> Answers:
-        return {**super().fetch_many(refs, deadline), Ref("memory", "other"): SecretValue("other")}
-
-
 FAULTY: list[tuple[type[MemoryBackend], str, tuple[object, ...]]] = [
-    (Strips, "test_a_value_comes_back_unchanged", ("padded ", Ability.WHITESPACE)),
-    (TakesEmptyForAbsent, "test_empty_is_not_absent", ()),
-    (TakesFailuresForAbsent, "test_failures_are_told_apart", (Ability.CUT,)),
-    (TakesFailuresForAbsent, "test_failures_in_mid_life_are_told_apart", (Ability.DENIED,)),
-    (TakesTheUnknownForAbsent, "test_an_unknown_error_is_unavailable", ()),
-    (TakesTheUnknownForAbsent, "test_the_core_raises_the_failure_s_error", (Ability.UNAUTHENTICATED,)),
-    (TakesLateForAbsent, "test_without_time_nothing_is_missing", ()),
-    (FailsAsAWhole, "test_one_refused_name_does_not_spoil_the_others", (Ability.DENIED,)),
-    (ForgetsTheVersion, "test_a_pinned_version_stays", ()),
-    (ForgetsTheVersion, "test_the_version_is_told", ()),
-    (CallsForNothing, "test_an_empty_batch_makes_no_call", ()),
-    (CallsWhenMade, "test_making_one_makes_no_call", ()),
-    (AsksOneByOne, "test_a_batch_saves_calls", ()),
-    (MixesUpABatch, "test_a_batch_equals_its_singles", ()),
-    (Remembers, "test_a_changed_value_is_seen", ()),
-    (Remembers, "test_what_was_removed_is_missing", ()),
-    (SharesABuffer, "test_eight_threads_get_their_own", ()),
-    (SharesAConnection, "test_forked_processes_get_their_own", ()),
-    (IsGoneWhenClosed, "test_it_may_be_closed_twice_and_used_again", ()),
-    (ShowsItself, "test_no_repr_shows_a_value", ()),
-    (TellsInItsAdvice, "test_no_advice_shows_a_value", (Ability.INVALID,)),
-    (TellsInItsAdvice, "test_the_core_raises_the_failure_s_error", (Ability.INVALID,)),
-    (AnswersUnasked, "test_what_was_never_there_is_missing", ()),
+    (faulty.Strips, "test_a_value_comes_back_unchanged", ("padded ", Ability.WHITESPACE)),
+    (faulty.TakesEmptyForAbsent, "test_empty_is_not_absent", ()),
+    (faulty.TakesFailuresForAbsent, "test_failures_are_told_apart", (Ability.CUT,)),
+    (faulty.TakesFailuresForAbsent, "test_failures_in_mid_life_are_told_apart", (Ability.DENIED,)),
+    (faulty.TakesTheUnknownForAbsent, "test_an_unknown_error_is_unavailable", ()),
+    (faulty.TakesTheUnknownForAbsent, "test_the_core_raises_the_failure_s_error", (Ability.UNAUTHENTICATED,)),
+    (faulty.TakesLateForAbsent, "test_without_time_nothing_is_missing", ()),
+    (faulty.FailsAsAWhole, "test_one_refused_name_does_not_spoil_the_others", (Ability.DENIED,)),
+    (faulty.ForgetsTheVersion, "test_a_pinned_version_stays", ()),
+    (faulty.ForgetsTheVersion, "test_the_version_is_told", ()),
+    (faulty.CallsForNothing, "test_an_empty_batch_makes_no_call", ()),
+    (faulty.CallsWhenMade, "test_making_one_makes_no_call", ()),
+    (faulty.IsConfounded, "test_an_unknown_error_is_unavailable", ()),
+    (faulty.TakesFailuresForAbsent, "test_a_late_answer_is_no_absent_one", ()),
+    (faulty.AsksTwice, "test_one_secret_takes_one_call", ()),
+    (faulty.TriesAgain, "test_a_failure_is_not_tried_again", (Ability.THROTTLED,)),
+    (faulty.TriesAgain, "test_a_failure_is_not_tried_again", (Ability.CUT,)),
+    (faulty.AsksOneByOne, "test_a_batch_saves_calls", ()),
+    (faulty.MixesUpABatch, "test_a_batch_equals_its_singles", ()),
+    (faulty.Remembers, "test_a_changed_value_is_seen", ()),
+    (faulty.Remembers, "test_what_was_removed_is_missing", ()),
+    (faulty.SharesABuffer, "test_eight_threads_get_their_own", ()),
+    (faulty.SharesAConnection, "test_forked_processes_get_their_own", ()),
+    (faulty.IsGoneWhenClosed, "test_it_may_be_closed_twice_and_used_again", ()),
+    (faulty.ShowsItself, "test_no_repr_shows_a_value", ()),
+    (faulty.TellsInItsAdvice, "test_no_advice_shows_a_value", (Ability.INVALID,)),
+    (faulty.TellsInItsAdvice, "test_the_core_raises_the_failure_s_error", (Ability.INVALID,)),
+    (faulty.AnswersUnasked, "test_what_was_never_there_is_missing", ()),
 ]
 
 
@@ -209,18 +79,29 @@ def test_a_fault_is_caught(kind: type[MemoryBackend], test: str, arguments: tupl
     """A driver with this fault fails this test."""
     suite = Suite()
     suite.kind = kind
-    with pytest.raises((AssertionError, SecretNotFound)):
-        getattr(suite, test)(*arguments)
+    run = getattr(suite, test)
+    with pytest.raises((AssertionError, AttributeError, SecretNotFound)):
+        run(*arguments)
     for backend in suite.made:
         backend.close()
 
 
-def test_a_log_is_caught(capfd: pytest.CaptureFixture[str]) -> None:
-    """A driver that logs a value at DEBUG fails the test for it."""
+@pytest.mark.parametrize("kind", [faulty.Logs, faulty.LogsApart, faulty.LogsInFew])
+def test_a_log_is_caught(capfd: pytest.CaptureFixture[str], kind: type[MemoryBackend]) -> None:
+    """A driver that logs a value at DEBUG fails the test for it, whoever its logger tells."""
     suite = Suite()
-    suite.kind = Logs
+    suite.kind = kind
     with pytest.raises(AssertionError):
         suite.test_nothing_is_logged_or_printed(capfd)
+
+
+def test_loggers_are_afterwards_as_they_were(capfd: pytest.CaptureFixture[str]) -> None:
+    """Their levels, their handlers, and how records are made."""
+    apart = logging.getLogger("shelf.few")
+    apart.setLevel(logging.ERROR)
+    before = (apart.level, list(apart.handlers), logging.root.level, logging.getLogRecordFactory())
+    Suite().test_nothing_is_logged_or_printed(capfd)
+    assert (apart.level, apart.handlers, logging.root.level, logging.getLogRecordFactory()) == before
 
 
 def test_an_ability_that_is_not_there_is_skipped_with_its_reason() -> None:
@@ -239,8 +120,68 @@ def test_a_failure_that_the_harness_cannot_make_has_to_be_named() -> None:
     class Forgetful(Suite):
         failing = BackendConformance.failing  # type: ignore[assignment]  # back to the one that fails
 
-    with pytest.raises(TypeError, match="name it in `cannot`"):
+    with pytest.raises(TypeError, match=r"Forgetful has no failing\(.*name Ability.DENIED in `cannot`"):
         Forgetful().test_failures_are_told_apart(Ability.DENIED)
+
+
+def test_slowness_and_calls_have_to_be_named_as_well() -> None:
+    """By the name of the ability that they are for."""
+
+    class Forgetful(Suite):
+        slow = BackendConformance.slow
+        calls = BackendConformance.calls  # and to the one that counts none
+
+    with pytest.raises(TypeError, match=r"Forgetful has no slow\(.*name Ability.SLOW in `cannot`"):
+        Forgetful().test_a_late_answer_is_no_absent_one()
+    with pytest.raises(TypeError, match=r"Forgetful has no calls\(\).*name Ability.BATCH in `cannot`"):
+        Forgetful().test_a_batch_saves_calls()
+
+
+def test_slowness_that_keeps_nobody_waiting_is_none() -> None:
+    """Else a harness would pass what it did not try."""
+
+    class Hasty(Suite):
+        def slow(self, name: str, seconds: float) -> AbstractContextManager[None]:
+            return contextlib.nullcontext()
+
+    with pytest.raises(AssertionError, match="keeps nobody waiting"):
+        Hasty().test_a_late_answer_is_no_absent_one()
+
+
+HALF = """
+from secretsource.testing import BackendConformance
+
+class {name}(BackendConformance):
+    def make_backend(self): ...
+    def put(self, name, value): ...
+    def delet(self, name): ...
+"""
+
+
+def test_a_suite_with_a_method_missing_is_no_green_run(tmp_path: Path) -> None:
+    """Pytest passes over an abstract class, so it has to fail before: with the names of what is missing."""
+    (tmp_path / "test_shelf.py").write_text(HALF.format(name="TestShelf"), encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-c", os.devnull, "test_shelf.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stdout
+    assert "TypeError: TestShelf has no ref, delete: fill in what is missing" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["Shelves", "AbstractTest"])
+def test_a_base_of_suites_may_leave_methods_to_them(name: str) -> None:
+    """Pytest does not take it for a test."""
+    exec(HALF.format(name=name), {})
+
+
+def test_a_suite_may_be_put_together_of_parts() -> None:
+    """What a base leaves open another one may fill in."""
+
+    class Shelves(BackendConformance):
+        make_backend = Suite.make_backend
+
+    class TestShelf(Shelves, Suite): ...
+
+    assert TestShelf.ref is Suite.ref
 
 
 def test_what_is_imported_is_seen() -> None:
@@ -286,7 +227,7 @@ def test_a_child_that_hangs_is_ended() -> None:
 def test_a_failure_shows_what_was_compared() -> None:
     """The suite's assertions are rewritten by pytest, as those of a test file are."""
     suite = Suite()
-    suite.kind = Strips
+    suite.kind = faulty.Strips
     with pytest.raises(AssertionError, match="'padded' == 'padded '"):
         suite.test_a_value_comes_back_unchanged("padded ", Ability.WHITESPACE)
 

@@ -91,3 +91,14 @@ def test_a_file_that_cannot_be_used_says_why(
 def test_it_is_local_and_not_secret() -> None:
     """Variables need neither cache nor thread, and are not masked for where they come from."""
     assert (EnvBackend.local, EnvBackend.secret) == (True, False)
+
+
+def test_a_version_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also of a variable that is not set: which version is meant nobody can tell."""
+    monkeypatch.setenv("SHOP_KEY", "v")
+    refs = [Ref("env", name, {"version": "1"}) for name in ("SHOP_KEY", "SHOP_NOT_THERE")]
+    answers = EnvBackend().fetch_many(refs, Deadline(1)).values()
+    assert [EnvBackend().classify(answer) for answer in answers if isinstance(answer, Exception)] == [
+        Outcome.INVALID,
+        Outcome.INVALID,
+    ]

@@ -25,6 +25,7 @@ import secretsource
 from secretsource import (
     AccessDenied,
     Backend,
+    ConfigurationError,
     From,
     InvalidSecret,
     Outcome,
@@ -542,3 +543,46 @@ def test_a_document_that_is_no_json_object_has_no_keys() -> None:
     secretsource.clear_cache()
     with pytest.raises(InvalidSecret, match="leave the #key out"):
         secretsource.get("memory://first#a")
+
+
+class _Nameless(Raising):
+    """Cannot say whose answers it gives."""
+
+    def __init__(self, identity: object) -> None:
+        super().__init__(SecretValue("value"))
+        self._identity = identity
+
+    def identities(self, refs: Sequence[Ref]) -> Sequence[Any]:
+        if isinstance(self._identity, Exception):
+            raise self._identity
+        several: Sequence[Any] = self._identity  # type: ignore[assignment]  # as a driver of somebody's may
+        return several
+
+
+@pytest.mark.parametrize("identity", [ZeroDivisionError(CANARY), (), ([],), None])
+def test_a_driver_that_cannot_say_whose_answer_it_is_is_told(identity: object) -> None:
+    """Without an answer's owner nothing can be kept, so nothing is asked."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(backends={"raising": _Nameless(identity)}, chain=("raising://x",))
+        a: str = "default"
+
+    with pytest.raises(ConfigurationError, match="_Nameless does not say whose answer it is") as caught:
+        S()
+    assert_clean(caught.value)
+
+
+def test_a_driver_that_fails_at_its_advice_has_said_its_outcome() -> None:
+    """A denial counts, whatever there is to say of it."""
+
+    class Mute(Raising):
+        def advise(self, error: Exception) -> Any:
+            raise ZeroDivisionError(CANARY) from error
+
+    class S(Settings):
+        model_config = SettingsConfigDict(backends={"raising": Mute(PermissionError())}, chain=("raising://x",))
+        a: str = "default"
+
+    with pytest.raises(ResolutionError, match="a: DENIED raising://x#a: PermissionError") as caught:
+        S()
+    assert_clean(caught.value)

@@ -214,3 +214,10 @@ def test_every_error_of_the_system_has_an_outcome() -> None:
             PermissionError: Outcome.DENIED,
         }.get(kind, Outcome.UNAVAILABLE)
         assert FileBackend().classify(kind.__new__(kind)) is expected
+
+
+def test_a_version_is_refused_and_the_other_options_are_not(tmp_path: Path) -> None:
+    """A file has one version, and which it is nobody can tell."""
+    (tmp_path / "a").write_text("v\n")
+    assert raw(f"file://{tmp_path}/a?strip=false") == "v\n"
+    assert failure(f"file://{tmp_path}/a?version=1") == (Outcome.INVALID, "file has no versions", "leave ?version= out")

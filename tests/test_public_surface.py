@@ -97,6 +97,22 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code: str, allowed: set[s
     assert not modules_after(code) & set(HEAVY) - allowed
 
 
+@pytest.mark.parametrize("absent", ["flask", "click", "blinker", "flask, click, blinker, itsdangerous, werkzeug"])
+def test_the_flask_extension_says_what_to_install(absent: str) -> None:
+    """Whichever part of its extra it misses first."""
+    script = f"""
+import sys
+sys.modules |= dict.fromkeys({absent.split(", ")!r})
+from secretsource import MissingExtra
+try:
+    import secretsource.flask
+except MissingExtra as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("pip install 'secretsource[flask]'")
+
+
 def test_a_class_without_a_chain_loads_nothing_that_a_chain_needs() -> None:
     """It is to cost what a BaseSettings costs, annotations and all."""
     code = "import sys, typing; from secretsource import Settings; typing.get_type_hints(type('S', (Settings,), {}))"

@@ -23,7 +23,9 @@ from secretsource import (
     SecretNotFound,
     Settings,
     SettingsConfigDict,
+    Unavailable,
 )
+from secretsource.backends.memory import MemoryBackend
 from secretsource.testing import Stores, override
 
 
@@ -34,6 +36,12 @@ class Shop(Settings):
     key: SecretStr
     plain: str = "default"
     card: Annotated[str, From("azure-kv://pay-vault/card")] = "none"
+
+
+class Nested(Settings):
+    """A class with a field that is deeper in its secret."""
+
+    password: Annotated[str, From("vault://kv/a#db/password")]
 
 
 def test_values_stand_in_for_every_store() -> None:
@@ -165,6 +173,97 @@ def test_a_key_is_put_beside_those_of_a_json_text(secretsource: Stores, text: st
         secretsource.set("vault://kv/other", other)
         secretsource.rotate("vault://kv/other#q", "w")
         assert library.get("vault://kv/other#q") == "w"
+
+
+def test_a_key_inside_an_object_is_put_there(secretsource: Stores) -> None:
+    """Where a ref with that key looks: a literal key wins, and what is no object has nothing inside."""
+    secretsource.set("vault://kv/a", {"db": {"password": "one", "user": "u"}, "x/y": "literal", "x": {"y": 1}, "t": ""})
+    with Live(Nested) as live:
+        secretsource.rotate("vault://kv/a#db/password", "two")
+        assert live.current.password == "two"
+    assert library.get("vault://kv/a#db") == '{"password": "two", "user": "u"}'
+    secretsource.rotate("vault://kv/a#db/host/name", "h")
+    assert library.get("vault://kv/a#db/host/name") == "h"
+    secretsource.rotate("vault://kv/a#x/y", "new")
+    assert (library.get("vault://kv/a#x/y"), library.get("vault://kv/a#x")) == ("new", '{"y": 1}')
+    secretsource.rotate("vault://kv/a#t/z", "beside")
+    assert (library.get("vault://kv/a#t/z"), library.get("vault://kv/a#t")) == ("beside", "")
+
+
+def test_what_a_test_has_put_in_is_a_copy(secretsource: Stores) -> None:
+    """So that one test does not change another's values."""
+    given = {"db": {"password": "one"}}
+    secretsource.set("vault://kv/a", given)
+    secretsource.set("vault://kv/a#db/password", "two")
+    assert given == {"db": {"password": "one"}}
+    given["db"]["password"] = "three"
+    secretsource.clock.advance(301)
+    assert library.get("vault://kv/a#db/password") == "two"
+
+
+HOLDS_ITSELF: dict[str, object] = {}
+HOLDS_ITSELF["me"] = HOLDS_ITSELF
+
+
+@pytest.mark.parametrize(
+    ("ref", "value", "reason"),
+    [
+        ("vault://kv/shop#pem", b"\xff", "type bytes"),
+        ("vault://kv/shop#key", SecretStr("canary"), "type SecretStr"),
+        ("vault://kv/shop", SecretStr("canary"), "type SecretStr"),
+        ("vault://kv/shop", {"a": {"b": b"canary"}}, "type bytes"),
+        ("vault://kv/shop", {"a": float("nan")}, "NaN"),
+        ("vault://kv/shop", HOLDS_ITSELF, "it holds itself"),
+    ],
+)
+def test_what_no_store_could_hold_is_refused(secretsource: Stores, ref: str, value: object, reason: str) -> None:
+    """When it is put in, and what was there stays."""
+    secretsource.set("vault://kv/shop#key", "good")
+    for put_in in (secretsource.set, secretsource.rotate):
+        with pytest.raises(TypeError, match=f"only text, or bytes.*{reason}") as caught:
+            put_in(ref, value)
+        assert "canary" not in str(caught.value)
+    assert library.get("vault://kv/shop#key") == "good"
+
+
+def test_only_what_a_test_says_is_said_to_be_said(secretsource: Stores) -> None:
+    """Another error goes by its own name."""
+    stand_in = secretsource.backend("vault")
+    assert stand_in is not None
+    secretsource.fail("vault://kv/shop", Outcome.UNAVAILABLE)
+    with pytest.raises(Unavailable, match="the test says so"):
+        library.get("vault://kv/shop#key")
+    assert stand_in.advise(RuntimeError()).detail is None
+
+
+def test_a_file_that_a_variable_names_is_stood_in_for(secretsource: Stores, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that nothing was set for is told of by name; to a source of the chain it is but missing."""
+    monkeypatch.setenv("KEY_FILE", __file__)
+    with pytest.raises(ResolutionError, match=r"in this test nothing was set for it \(set\('file:///"):
+        Shop()
+    secretsource.set(f"file://{__file__}", "from-file")
+    assert Shop().key.get_secret_value() == "from-file"
+    with pytest.raises(SecretNotFound):
+        library.get("file:///etc/hostname")
+
+
+def test_a_mistyped_scheme_is_told_of() -> None:
+    """Where nothing has asked for it: the value is somewhere else than the test believes."""
+    with pytest.warns(UserWarning, match="valt://.*did you mean 'vault'"), override({"valt://kv/shop#key": "x"}):
+        pass
+    with pytest.warns(UserWarning, match="valt://.*did you mean 'vault'"), override({}) as stores:
+        stores.fail("valt://kv/shop", Outcome.DENIED)
+
+
+def test_a_scheme_of_the_user_s_own_is_good_as_it_is() -> None:
+    """Though it looks like a built-in one."""
+
+    class TwoVaults(Settings):
+        model_config = SettingsConfigDict(backends={"vault2": MemoryBackend({})}, chain=("vault2://kv/shop",))
+        key: str
+
+    with override({"vault2://kv/shop#key": "x", "shelf://nobody": "asks"}):
+        assert TwoVaults().key == "x"
 
 
 def test_only_an_outcome_that_fails_is_a_failure(secretsource: Stores) -> None:

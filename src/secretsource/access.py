@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal
 
-from secretsource.backend import Backend, Leasing, SecretValue
+from secretsource.backend import Advice, Backend, Leasing, SecretValue
 from secretsource.cache import CachePolicy, Entry, Failure, Key, MemoryCache, Renew, Reply
 from secretsource.clock import Deadline
 from secretsource.document import check_size
 from secretsource.errors import BackendError, ConfigurationError, InvalidSecret, Outcome, joined
 from secretsource.forks import first_use
 from secretsource.leases import prolong_leases, revoke_leases, tend
-from secretsource.registry import backend_for, check_options
+from secretsource.registry import backend_for, check_options, whose
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Sequence
+    from collections.abc import Callable, Container, Iterable, Sequence
 
     from secretsource.cache import Pending
     from secretsource.question import Names
@@ -152,7 +152,7 @@ class Access:
                     check_options(ref, backend)
             origin = backend if scheme in self.own else scheme
             documents = [ref.document for ref in group]
-            for ref, identity, document in zip(group, backend.identities(documents), documents, strict=True):
+            for ref, identity, document in zip(group, whose(backend, documents), documents, strict=True):
                 keys[ref] = Key(origin, identity, document)
         return keys
 
@@ -268,11 +268,18 @@ def _failure(backend: Backend, error: Exception, milliseconds: float) -> Failure
         return Failure(Outcome.INVALID, str(error), milliseconds=milliseconds, error=error)
     if isinstance(error, BackendError):
         return Failure(error.outcome, error.args[0], error.hint, error.retry_after, milliseconds)
-    try:
-        outcome, advice = backend.classify(error), backend.advise(error)
-    except Exception:  # noqa: BLE001 - then it does not say
-        outcome, advice = None, None
-    if not isinstance(outcome, Outcome) or outcome is Outcome.FOUND or advice is None:
+    outcome, advice = _said(lambda: backend.classify(error)), _said(lambda: backend.advise(error))
+    if not isinstance(outcome, Outcome) or outcome is Outcome.FOUND:
         detail = f"the backend cannot say what {type(error).__name__} means"
         return Failure(Outcome.INVALID, detail, milliseconds=milliseconds)
+    if not isinstance(advice, Advice):  # the outcome counts all the same: one that is denied is not served on
+        advice = Advice()
     return Failure(outcome, advice.detail or type(error).__name__, advice.hint, advice.retry_after, milliseconds)
+
+
+def _said(say: Callable[[], object]) -> object:
+    """What a driver says of an error, or None where it fails at that."""
+    try:
+        return say()
+    except Exception:  # noqa: BLE001 - it is somebody else's code, and its error may hold anything
+        return None

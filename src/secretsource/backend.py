@@ -200,11 +200,16 @@ class Upkeep(ABC):
 
 
 @contextmanager
-def needs_extra(what: str, extra: str) -> Iterator[None]:
+def needs_extra(what: str, extra: str, package: str = "secretsource") -> Iterator[None]:
     """Turn a failed SDK import into a MissingExtra that says what to install.
 
     >>> with needs_extra("aws-sm", "aws"):
     ...     import json
+
+    Args:
+        what: What needs the SDK.
+        extra: The extra that brings it.
+        package: The package that has this extra: that of the backend, where it is somebody else's.
     """
     _silence_what_requests_silences()
     try:
@@ -212,7 +217,7 @@ def needs_extra(what: str, extra: str) -> Iterator[None]:
     except MissingExtra:
         raise
     except ImportError as error:
-        raise MissingExtra(what, extra) from error
+        raise MissingExtra(what, extra, f"{package}[{extra}]") from error
 
 
 def seconds_of_retry_after(text: str, now: float) -> float | None:

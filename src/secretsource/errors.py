@@ -77,15 +77,23 @@ class UnknownBackend(ConfigurationError):
 
 
 class MissingExtra(ConfigurationError, ImportError):
-    """A backend's SDK is not installed. `.extra` names the extra that brings it; several, separated by commas."""
+    """An SDK is not installed. `.extra` names the extra that brings it; several, separated by commas.
 
-    def __init__(self, what: str, extra: str) -> None:
+    Args:
+        what: What needs it.
+        extra: The extra that brings it.
+        requirements: What pip is to install, such as `shelf-secrets[http]`; by default that extra of secretsource.
+    """
+
+    def __init__(self, what: str, extra: str, *requirements: str) -> None:
         self.what, self.extra = what, extra
+        self.requirements = requirements or (f"secretsource[{extra}]",)
         needs = "need SDKs that are" if "," in extra else "needs an SDK that is"
-        super().__init__(f"{what} {needs} not installed: pip install 'secretsource[{extra}]'")
+        packages = " ".join(f"'{one}'" for one in self.requirements)
+        super().__init__(f"{what} {needs} not installed: pip install {packages}")
 
-    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, str]]:
-        return type(self), (self.what, self.extra)
+    def __reduce__(self) -> tuple[type[MissingExtra], tuple[str, ...]]:
+        return type(self), (self.what, self.extra, *self.requirements)
 
 
 def joined(errors: Sequence[ConfigurationError]) -> ConfigurationError:
@@ -96,13 +104,20 @@ def joined(errors: Sequence[ConfigurationError]) -> ConfigurationError:
     if len(distinct) == 1:
         return distinct[0]
     if kinds == {MissingExtra}:
-        extras = [error for error in distinct if isinstance(error, MissingExtra)]
-        return MissingExtra(*(sep.join(sorted({getattr(e, name) for e in extras})) for name, sep in _JOINED_BY))
+        return _one_install([error for error in distinct if isinstance(error, MissingExtra)])
     kind = kinds.pop() if len(kinds) == 1 and kinds <= {InvalidRef, UnknownBackend} else ConfigurationError
     return kind("\n".join(lines))
 
 
-_JOINED_BY = (("what", ", "), ("extra", ","))
+def _one_install(errors: Sequence[MissingExtra]) -> MissingExtra:
+    """All that is missing, in one command; each package once, with all the extras that are wanted of it."""
+    extras: dict[str, set[str]] = {}
+    for requirement in (one for error in errors for one in error.requirements):
+        package, _, wanted = requirement.rstrip("]").partition("[")
+        extras.setdefault(package, set()).update(wanted.split(","))
+    requirements = [f"{package}[{','.join(sorted(wanted))}]" for package, wanted in sorted(extras.items())]
+    what = ", ".join(sorted({error.what for error in errors}))
+    return MissingExtra(what, ",".join(sorted(set().union(*extras.values()))), *requirements)
 
 
 class BackendError(SecretSourceError):

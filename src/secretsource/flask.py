@@ -10,8 +10,6 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
 from secretsource.access import CACHE
-from secretsource.cli.group import Commands
-from secretsource.cli.in_flask import HELP, NAME, announce, checked
 from secretsource.errors import ConfigurationError, MissingExtra, SecretSourceError
 from secretsource.live import Live
 from secretsource.settings import Settings
@@ -22,6 +20,9 @@ try:
     from flask import Blueprint, Config, Flask, current_app, jsonify
     from flask.sessions import SecureCookieSessionInterface
     from itsdangerous import BadSignature
+
+    from secretsource.cli.group import Commands
+    from secretsource.cli.in_flask import HELP, NAME, announce, checked
 except ModuleNotFoundError as error:
     raise MissingExtra("secretsource.flask", "flask") from error
 

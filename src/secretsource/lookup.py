@@ -13,7 +13,7 @@ from secretsource.errors import Outcome, error_for
 from secretsource.question import Question, Step
 from secretsource.redaction import remember
 from secretsource.ref import Ref
-from secretsource.registry import backend_for
+from secretsource.registry import backend_for, whose
 from secretsource.resolver import resolve
 
 if TYPE_CHECKING:
@@ -130,7 +130,7 @@ def _value_of(ref: str | Ref, accept: Callable[[object], T], timeout: float, kno
 
 
 def _identity(ref: Ref) -> Hashable:
-    return backend_for(ref.scheme).identity(ref.document)
+    return whose(backend_for(ref.scheme), [ref.document])[0]
 
 
 def _answer_to(ref: Ref, accept: Callable[[object], object], timeout: float) -> Answer:

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 from secretsource import grammar
 from secretsource.backend import Backend
 from secretsource.concurrency import PerProcess
-from secretsource.errors import ConfigurationError, InvalidRef, MissingExtra, UnknownBackend
+from secretsource.errors import ConfigurationError, InvalidRef, MissingExtra, SecretSourceError, UnknownBackend
 from secretsource.forks import holding_forks
 from secretsource.plugins import ENTRY_POINTS, plug_ins
 from secretsource.ref import Ref, did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
+    from importlib.metadata import EntryPoint
 
 _LOOKS_LIKE: Final = 0.6
 
@@ -61,6 +62,7 @@ def backend_for(scheme: str, own: Mapping[str, Backend] | None = None) -> Backen
 
     Raises:
         UnknownBackend: Nobody answers to it.
+        ConfigurationError: Somebody else's, and it cannot be imported or made.
     """
     if _stand_in is not None and (instead := _stand_in(scheme)) is not None:
         return instead
@@ -91,7 +93,20 @@ def _plug_in(scheme: str, own: Mapping[str, Backend]) -> object:
     if len({point.value for point in found}) > 1:
         msg = f"several installed packages answer to {scheme}://: {', '.join(sorted(point.value for point in found))}"
         raise ConfigurationError(msg)
-    return found[0].load()()
+    return _made_by(found[0])
+
+
+def _made_by(point: EntryPoint) -> object:
+    """What an entry point stands for, made. The error that says why it cannot be may hold anything, and ends here."""
+    try:
+        return point.load()()
+    except ConfigurationError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is somebody else's code
+        module = f" of {error.name}" if isinstance(error, ModuleNotFoundError) and error.name else ""
+        fault = type(error).__name__ + module
+    declared = f"the entry point {point.name} = {point.value!r} in the group {ENTRY_POINTS!r}"
+    raise ConfigurationError(f"the backend for {point.name}:// cannot be imported or made: {fault} ({declared})")
 
 
 def unknown_backend(scheme: str, own: Collection[str] = ()) -> UnknownBackend | None:
@@ -116,6 +131,26 @@ def check_options(ref: Ref, backend: Backend) -> None:
     if unknown := sorted(set(ref.options) - known):
         msg = f"unknown option {unknown[0]!r} in {ref}; {ref.scheme} knows {', '.join(sorted(known))}"
         raise InvalidRef(msg)
+
+
+def whose(backend: Backend, documents: Sequence[Ref]) -> Sequence[Hashable]:
+    """Whose answers these are. What a backend's own code raises at that may hold anything, and ends here.
+
+    Raises:
+        ConfigurationError: The backend does not say it.
+    """
+    try:
+        identities = tuple(backend.identities(documents))
+        hash(identities)
+    except SecretSourceError:
+        raise
+    except Exception as error:  # noqa: BLE001 - it is somebody else's code
+        identities, fault = (), type(error).__name__
+    else:
+        fault = f"{len(identities)} identities for {len(documents)} refs"
+    if len(identities) != len(documents):
+        raise ConfigurationError(f"{type(backend).__name__} does not say whose answer it is: {fault}")
+    return identities
 
 
 def missing_extra(scheme: str) -> MissingExtra | None:

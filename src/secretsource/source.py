@@ -69,6 +69,8 @@ class Source:
         self.by_names = serves_one and self._is_bare_names_source()
         if self.by_names and self.scheme == "dotenv" and not self._location:
             refuse("the location of dotenv is the path of a file", self.text)
+        if self.by_names and "version" in self._options:
+            refuse(f"{self.scheme} has no versions", self.text)
         if serves_one and in_chain and not self.by_names:
             self._apply_default_template()
 

@@ -231,6 +231,13 @@ class TestVersions:
         assert of_version == ("there is a secret of this name, but no such version of it (ResourceNotFoundException)")
         assert of_secret == "AWS has none of this name (ResourceNotFoundException)"
 
+    def test_the_trail_tells_an_absent_stage_too(self, aws: AwsFront) -> None:
+        """In the words that AWS itself has for it."""
+        message = "Secrets Manager can't find the specified secret value for staging label: NOPE"
+        with aws.answering("db", AwsError("ResourceNotFoundException", message)):
+            told = advice(SecretsManagerBackend(), "aws-sm://db?stage=NOPE").detail
+        assert told == "there is a secret of this name, but no such stage of it (ResourceNotFoundException)"
+
     def test_another_version_than_asked_for_is_invalid(self, aws: AwsFront) -> None:
         """A pinned version is that version or an error."""
         store(aws, db="v")

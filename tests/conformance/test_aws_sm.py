@@ -12,6 +12,7 @@ from secretsource.backend import Outcome
 from secretsource.backends.aws import SecretsManagerBackend
 from secretsource.ref import Ref
 from secretsource.testing import Ability, BackendConformance
+from tests.conformance.slowness import slow_for
 from tests.servers.awsfront import FAULT_OF, AwsFront
 
 
@@ -40,6 +41,9 @@ class TestSecretsManager(BackendConformance):
 
     def failing(self, name: str, outcome: Outcome) -> AbstractContextManager[None]:
         return self.front.answering(name, FAULT_OF[outcome.name])
+
+    def slow(self, name: str, seconds: float) -> AbstractContextManager[None]:
+        return slow_for(self.front, name, seconds)
 
     def calls(self) -> int:
         return self.front.count()

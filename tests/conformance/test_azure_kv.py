@@ -13,6 +13,7 @@ from secretsource.backend import Outcome
 from secretsource.backends.azure import KeyVaultBackend
 from secretsource.ref import Ref
 from secretsource.testing import Ability, BackendConformance
+from tests.conformance.slowness import slow
 from tests.servers.azurecloud import AzureCloud
 from tests.servers.keyvault import ANSWERS
 
@@ -43,6 +44,9 @@ class TestKeyVault(BackendConformance):
 
     def failing(self, name: str, outcome: Outcome) -> AbstractContextManager[None]:
         return self.azure.vault.failing(f"/secrets/{name}/", ANSWERS[outcome.name])
+
+    def slow(self, name: str, seconds: float) -> AbstractContextManager[None]:
+        return slow(self.azure.vault, seconds)
 
     def calls(self) -> int:
         return sum(len(server.log) for server in self.azure.servers)

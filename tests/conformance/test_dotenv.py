@@ -22,6 +22,7 @@ class TestDotenv(BackendConformance):
         Ability.BINARY: "a .env is text",
         Ability.CUT: "there is no connection",
         Ability.INACTIVE: "a name is there or not",
+        Ability.SLOW: "a disk answers at once",
         Ability.THROTTLED: "a disk does not ask for patience",
         Ability.UNAUTHENTICATED: "there is no login",
         Ability.VERSIONS: "a name has one value",

@@ -21,6 +21,7 @@ class TestEnv(BackendConformance):
         Ability.DENIED: NO_STORE,
         Ability.INACTIVE: NO_STORE,
         Ability.INVALID: "any text is a value; a NAME_FILE without its file is in tests/test_env.py",
+        Ability.SLOW: NO_STORE,
         Ability.THROTTLED: NO_STORE,
         Ability.UNAUTHENTICATED: NO_STORE,
         Ability.VERSIONS: "a variable has one value",

@@ -21,6 +21,7 @@ class TestFile(BackendConformance):
         Ability.BATCH: "there are no calls",
         Ability.CUT: "there is no connection",
         Ability.INACTIVE: "a file is there or not",
+        Ability.SLOW: "a disk answers at once",
         Ability.THROTTLED: "a disk does not ask for patience",
         Ability.UNAUTHENTICATED: "there is no login",
         Ability.VERSIONS: "a file has one content",

@@ -43,6 +43,9 @@ class TestOverGrpc(BackendConformance):
     def failing(self, name: str, outcome: Outcome) -> AbstractContextManager[None]:
         return self.service.failing(name, STATUS_OF[outcome.name])
 
+    def slow(self, name: str, seconds: float) -> AbstractContextManager[None]:
+        return self.service.failing(name, "", delay=seconds)
+
     def calls(self) -> int:
         return sum(self.service.calls.values())
 

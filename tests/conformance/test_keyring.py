@@ -24,6 +24,7 @@ class TestKeyring(BackendConformance):
         Ability.DENIED: "a keyring is open or locked",
         Ability.INACTIVE: "a password is there or not",
         Ability.INVALID: "a password is text, and any text is one",
+        Ability.SLOW: "a keyring may wait for its owner, and is waited for",
         Ability.THROTTLED: "a keyring does not ask for patience",
         Ability.VERSIONS: "a name has one password",
     }

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import ClassVar
 
 from secretsource.backend import Outcome
 from secretsource.backends.memory import MemoryBackend
 from secretsource.ref import Ref
-from secretsource.testing import BackendConformance
+from secretsource.testing import Ability, BackendConformance
 
 
 class TestMemory(BackendConformance):
+    cannot: ClassVar[Mapping[Ability, str]] = {Ability.SLOW: "what is in memory is there at once"}
+
     def make_backend(self) -> MemoryBackend:
         return MemoryBackend()
 

@@ -12,6 +12,7 @@ from secretsource.backend import Outcome
 from secretsource.backends.vault import VaultBackend
 from secretsource.ref import Ref
 from secretsource.testing import Ability, BackendConformance
+from tests.conformance.slowness import slow
 from tests.servers import loopback
 from tests.servers import vaultfront as answers
 from tests.servers.vaultfront import VaultFront
@@ -57,6 +58,9 @@ class TestVault(BackendConformance):
         self.call("DELETE", f"secret/data/{name}")
         yield
         self.call("POST", f"secret/undelete/{name}", {"versions": [1]})
+
+    def slow(self, name: str, seconds: float) -> AbstractContextManager[None]:
+        return slow(self.front, seconds)
 
     def calls(self) -> int:
         return len(self.front.log)

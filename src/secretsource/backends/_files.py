@@ -21,10 +21,10 @@ _FLAGS: Final = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCT
 
 
 class UnfitFile(Exception):
-    """There is something at the path, and it cannot be used.
+    """There is something at the path, and it cannot be used; or more is asked for than a file has.
 
     Attributes:
-        detail: What is wrong with it, without any of its content.
+        detail: What is wrong, without any of its content.
         hint: What to do, or None.
     """
 
@@ -102,6 +102,8 @@ def read_each(refs: Sequence[Ref], read: Callable[[Ref], SecretValue | None]) ->
     answers: dict[Ref, SecretValue | Exception] = {}
     for ref in refs:
         try:
+            if ref.options:
+                _refuse_version(ref)
             answer = read(ref)
         except (OSError, UnfitFile) as error:
             answers[ref] = error.with_traceback(None)  # its frames may hold what had been read so far
@@ -109,6 +111,11 @@ def read_each(refs: Sequence[Ref], read: Callable[[Ref], SecretValue | None]) ->
             if answer is not None:
                 answers[ref] = answer
     return answers
+
+
+def _refuse_version(ref: Ref) -> None:
+    if "version" in ref.options:
+        raise UnfitFile(f"{ref.scheme} has no versions", "leave ?version= out")
 
 
 def advice_on(error: Exception) -> Advice:

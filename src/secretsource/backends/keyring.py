@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secretsource.backend import Advice, Backend, Outcome, SecretValue, needs_extra
+from secretsource.errors import InvalidSecret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,19 +44,23 @@ class KeyringBackend(Backend):
         keyrings = _trusted_keyrings()
         answers: dict[Ref, SecretValue | Exception] = {}
         for ref in refs:
-            answer = TimeoutError() if deadline.expired else _look_up(keyrings, ref.location)
+            answer = TimeoutError() if deadline.expired else _look_up(keyrings, ref)
             if answer is not None:
                 answers[ref] = answer
         return answers
 
     def classify(self, error: Exception) -> Outcome:
         """By the table at the end of this file."""
+        if isinstance(error, InvalidSecret):
+            return error.outcome
         return next((outcome for kind, outcome in _outcomes().items() if isinstance(error, kind)), Outcome.UNAVAILABLE)
 
     def advise(self, error: Exception) -> Advice:
         """What to do about a keyring that is locked, in the clear or not there."""
         from keyring.errors import KeyringLocked, NoKeyringError
 
+        if isinstance(error, InvalidSecret):
+            return Advice(error.args[0], error.hint)
         if isinstance(error, PlaintextRefused):
             return Advice("the keyring keeps its passwords in the clear", "uninstall keyrings.alt, or choose another")
         if isinstance(error, KeyringLocked):
@@ -69,10 +74,12 @@ class KeyringBackend(Backend):
         )
 
 
-def _look_up(keyrings: Sequence[Keyring], location: str) -> SecretValue | Exception | None:
+def _look_up(keyrings: Sequence[Keyring], ref: Ref) -> SecretValue | Exception | None:
     from keyring.errors import KeyringError, KeyringLocked
 
-    service, _, name = location.partition("/")
+    if "version" in ref.options:
+        return InvalidSecret("keyring has no versions", hint="leave ?version= out")
+    service, _, name = ref.location.partition("/")
     try:
         found = (keyring.get_password(service, name) for keyring in keyrings)
         password = next((password for password in found if password is not None), None)

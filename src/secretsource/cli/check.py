@@ -28,12 +28,12 @@ def check(ctx: click.Context, *, offline: bool) -> None:
     The exit status is 0 if all is well, 1 if a value is missing or invalid, 2 if the class or its chain is wrong,
     3 if a store failed.
     """
-    from secretsource.cli.output import prints_go_to
+    from secretsource.cli.output import prints_go_to, write_lines
 
     with prints_go_to(sys.stderr):
         settings_cls = Target.of(ctx).settings_class()
         told = _declaration(settings_cls) if offline else _values(settings_cls)
-    click.echo(told)
+    write_lines([told])
 
 
 def _declaration(settings_cls: type[BaseSettings]) -> str:
@@ -50,22 +50,24 @@ def _values(settings_cls: type[BaseSettings]) -> str:
 
 
 def _load(settings_cls: type[BaseSettings]) -> Explanation:
-    from secretsource.cli.failures import failed
+    from secretsource.cli.failures import counted, failed
     from secretsource.cli.whole import load_all
     from secretsource.settings.inspection import explain
 
     settings, problems = load_all(settings_cls)
     if settings is not None:
         return explain(settings)
-    count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    raise failed(problems, f"{count} in {settings_cls.__name__}")
+    raise failed(problems, f"{counted(len(problems), 'problem')} in {settings_cls.__name__}")
 
 
 def _summary(explanation: Explanation) -> str:
+    from secretsource.cli.failures import counted
+
     counts = Counter(resolution.backend for resolution in explanation)
     defaults = counts.pop("default", 0)
     origins = [f"{count} from {backend}" for backend, count in counts.most_common()]
-    return ", ".join([f"{len(explanation)} fields", *origins, *([f"{defaults} by default"] if defaults else [])])
+    by_default = [f"{defaults} by default"] if defaults else []
+    return ", ".join([counted(len(explanation), "field"), *origins, *by_default])
 
 
 def _warnings(explanation: Explanation) -> Iterator[str]:

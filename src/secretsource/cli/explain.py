@@ -24,9 +24,10 @@ def explain(ctx: click.Context, names: Sequence[str], style: str) -> None:
     """Show where the value of each field comes from, without showing it.
 
     For fields and refs that are named, nothing else is asked for, and everything that was tried is shown too.
+    Whether a value fits its field is for check to tell.
     """
     from secretsource.cli.failures import exit_status
-    from secretsource.cli.output import prints_go_to
+    from secretsource.cli.output import prints_go_to, write_lines
     from secretsource.cli.table import has_failed
 
     with prints_go_to(sys.stderr):
@@ -34,7 +35,7 @@ def explain(ctx: click.Context, names: Sequence[str], style: str) -> None:
     if style == "json":
         import json
 
-        click.echo(json.dumps(explanation.to_dict(), indent=2, ensure_ascii=False))
+        write_lines([json.dumps(explanation.to_dict(), indent=2, ensure_ascii=False)])
     else:
         _print(explanation, with_trails=bool(names))
     ctx.exit(max((exit_status(resolution.outcome) for resolution in explanation if has_failed(resolution)), default=0))

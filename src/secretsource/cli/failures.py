@@ -55,6 +55,11 @@ def printable(text: str) -> str:
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
+def counted(count: int, word: str) -> str:
+    """How many of something: `1 field`, `2 fields`."""
+    return f"{count} {word}{'' if count == 1 else 's'}"
+
+
 def show_warning(  # noqa: PLR0913, PLR0917 - it is the signature of `warnings.showwarning`
     message: Warning | str,
     category: type[Warning],
@@ -76,7 +81,7 @@ def wrong(fault: str) -> Failed:
 
 def failed(problems: Sequence[Problem], summary: str | None = None) -> Failed:
     """Fields that could not be had."""
-    lines = [str(problem) for problem in problems]
+    lines = list(dict.fromkeys(map(str, problems)))
     status = max(exit_status(problem.outcome) for problem in problems)
     return Failed([*lines, summary] if summary else lines, status)
 
@@ -97,17 +102,19 @@ def report(work: Callable[[], T]) -> T:
         raise
     except KeyboardInterrupt:
         ending = click.exceptions.Exit(EXIT_INTERRUPTED)
-    except BrokenPipeError:
-        _write_no_more()
-        ending = click.exceptions.Exit(_EXIT_PIPE_CLOSED)
+    except BrokenPipeError as error:
+        ending = unwritable(error)
     except Exception as error:  # noqa: BLE001 - what is not told here would be a traceback
         ending = _told(error)
     raise ending  # outside the handlers: the context of what click gets may hold a value
 
 
-def _write_no_more() -> None:
-    """Let what is still in stdout's buffer go nowhere: Python flushes it once more at the end."""
+def unwritable(error: OSError) -> Failed:
+    """How to end where stdout takes no more. What is still in its buffer goes nowhere: Python flushes it at the end."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    if isinstance(error, BrokenPipeError):
+        return Failed([], _EXIT_PIPE_CLOSED)
+    return wrong(f"cannot write to stdout: {error.strerror}")
 
 
 def _told(error: Exception) -> Failed:

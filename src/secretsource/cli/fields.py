@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 from pydantic import ValidationError
@@ -9,9 +10,9 @@ from pydantic import ValidationError
 from secretsource.cli.failures import wrong
 from secretsource.cli.problems import broken, problems_of
 from secretsource.cli.single import moved, validated
-from secretsource.errors import SecretSourceError
+from secretsource.errors import Outcome, Problem, SecretSourceError
 from secretsource.ref import did_you_mean
-from secretsource.settings.annotations import fields_of, nested_model
+from secretsource.settings.annotations import fields_of, members, nested_model
 from secretsource.settings.explanation import Explanation
 from secretsource.settings.inspection import record_of
 from secretsource.settings.leaves import leaves_by_path
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from pydantic_core import InitErrorDetails
     from pydantic_settings import BaseSettings
 
-    from secretsource.errors import Problem
     from secretsource.settings.leaves import Leaf
     from secretsource.settings.provenance import Record
 
@@ -49,11 +49,41 @@ def paths_of(settings_cls: type[BaseSettings], names: Iterable[str]) -> dict[str
     return {name: tuple(name.split(".")) for name in names}
 
 
-def value_at(value: object, path: Path) -> object:
-    """What is found in a value by a path."""
-    for name in path:
-        value = getattr(value, name)
+class InsideNone(Exception):
+    """A field has no value, as there is no model that it could be in.
+
+    Attributes:
+        model: The field that is None.
+    """
+
+    def __init__(self, model: Path) -> None:
+        self.model = ".".join(model)
+        super().__init__(f"{self.model} is None")
+
+
+def value_at(settings_cls: type[BaseSettings], path: Path, value: object, start: int = 0) -> object:
+    """What is found by a path; inside of None that is None, where the field may be None.
+
+    Args:
+        settings_cls: The class.
+        path: The field's.
+        value: That of the field which the first names of the path lead to.
+        start: How many names that are.
+
+    Raises:
+        InsideNone: It may not.
+    """
+    for depth, (owner, name) in list(enumerate(zip(_owners(settings_cls, path), path, strict=True)))[start:]:
+        if value is not None:
+            value = getattr(value, name)
+        elif NoneType not in members(fields_of(owner)[name].annotation):
+            raise InsideNone(path[:depth])
     return value
+
+
+def absent(name: str, error: InsideNone) -> Problem:
+    """The problem of a field that has no value."""
+    return Problem(name, Outcome.MISSING, None, str(error))
 
 
 def explanation_of(settings_cls: type[BaseSettings], names: Sequence[str]) -> Explanation:
@@ -115,11 +145,11 @@ class Fields:
             try:
                 values[name] = self._value(path)
             except ValidationError as invalid:  # its errors hold values: the load's `failure` takes them out
-                faults += [moved(item, path[:-1]) for item in invalid.errors()]
+                faults += [moved(item, _decided_by(self._settings_cls, path)[:-1]) for item in invalid.errors()]
             except SecretSourceError:
                 raise
             except (SystemExit, Exception) as error:  # noqa: BLE001 - a validator may raise anything
-                broken_off.append(broken(name, error))
+                broken_off.append(absent(name, error) if isinstance(error, InsideNone) else broken(name, error))
         return values, faults, broken_off
 
     def _problems(self, faults: list[InitErrorDetails]) -> Sequence[Problem]:
@@ -131,7 +161,7 @@ class Fields:
         decided = _decided_by(self._settings_cls, path)
         *_, owner = _owners(self._settings_cls, decided)
         value = validated(owner, decided[-1], self._data_around(decided))
-        return value_at(value, path[len(decided) :])
+        return value_at(self._settings_cls, path, value, len(decided))
 
     def _data_around(self, path: Path) -> Mapping[str, Any]:
         """What was found for the model that a field is in, as pydantic takes it."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import click
 
-from secretsource.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, report, show_warning
+from secretsource.cli.failures import EXIT_INTERRUPTED, EXIT_USAGE, report, show_warning, unwritable
 from secretsource.cli.target import Target
 
 if TYPE_CHECKING:
@@ -91,6 +91,9 @@ class Commands(click.Group):
             sys.exit(error.exit_code)
         except click.Abort:
             sys.exit(EXIT_INTERRUPTED)
+        except OSError as error:  # of the help, which click writes by itself
+            unwritable(error).show()
+            sys.exit(EXIT_USAGE)
         sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -8,10 +8,10 @@ from contextlib import suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Final
 
-from secretsource.cli.failures import wrong
+from secretsource.cli.failures import counted, wrong
 from secretsource.cli.target import changed_environment
 from secretsource.errors import ConfigurationError, MissingExtra, joined
-from secretsource.registry import missing_extra
+from secretsource.registry import BUILT_IN, backend_for, check_options, missing_extra
 from secretsource.settings import ChainSettingsSource
 from secretsource.settings.declaration import declaration
 from secretsource.settings.leaves import leaves_by_path
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pydantic_settings import BaseSettings
+
+    from secretsource.backend import Backend
+    from secretsource.ref import Ref
 
 _SDK: Final = {
     # extra: the modules that it brings
@@ -46,9 +49,9 @@ def check_declaration(settings_cls: type[BaseSettings]) -> str:
     faults = list(dict.fromkeys(fault for profile in profiles for fault in _faults(settings_cls, profile)))
     if faults:
         raise wrong("\n".join(faults))
-    count = len(leaves_by_path(settings_cls))
+    fields = counted(len(leaves_by_path(settings_cls)), "field")
     named = f"profile{'s' if len(profiles) > 1 else ''} {', '.join(profiles)}: " if profiles != [""] else ""
-    return f"ok: {settings_cls.__name__}, {named}{count} fields, no store was asked"
+    return f"ok: {settings_cls.__name__}, {named}{fields}, no store was asked"
 
 
 def _profiles(settings_cls: type[BaseSettings]) -> Sequence[str]:
@@ -67,10 +70,23 @@ def _faults(settings_cls: type[BaseSettings], profile: str) -> Iterator[str]:
         except ConfigurationError as error:
             yield from str(error).splitlines()
             continue
-        schemes = {step.ref.scheme for steps in plan.steps.values() for step in steps}
+        refs = [step.ref for steps in plan.steps.values() for step in steps]
+        schemes = {ref.scheme for ref in refs}
         missing = [extra for scheme in sorted(schemes - set(config.backends)) if (extra := _missing_extra(scheme))]
         if missing:
             yield str(joined(missing))
+        for scheme in sorted(schemes - set(BUILT_IN)):
+            yield from _faults_of_another([ref for ref in refs if ref.scheme == scheme], config.backends)
+
+
+def _faults_of_another(refs: Sequence[Ref], own: Mapping[str, Backend]) -> Iterator[str]:
+    """What is wrong with refs of a backend that is not built in, which alone knows its options; it makes no call."""
+    try:
+        backend = backend_for(refs[0].scheme, own)
+        for ref in {frozenset(ref.options): ref for ref in refs}.values():
+            check_options(ref, backend)
+    except ConfigurationError as error:
+        yield str(error)
 
 
 def _chains(settings_cls: type[BaseSettings]) -> Sequence[object]:

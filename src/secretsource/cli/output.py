@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import json
+import math
 import os
 import sys
 from collections.abc import Mapping
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TextIO
 
 import click
 
-from secretsource.cli.failures import wrong
+from secretsource.cli.failures import unwritable, wrong
 from secretsource.document import dump_json
 
 if TYPE_CHECKING:
@@ -37,28 +39,49 @@ def _end_on_stderr() -> None:
     sys.stdout = sys.stderr
 
 
+@contextmanager
+def _stdout() -> Iterator[None]:
+    """Tell what is wrong with stdout, if something is.
+
+    Raises:
+        Failed: Nothing can be written to it.
+        BrokenPipeError: Nobody reads it any more.
+    """
+    if sys.stdout is None:
+        raise wrong("stdout is closed")
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        ending = unwritable(error)
+    else:
+        return
+    raise ending  # outside the handler, as all that click gets
+
+
 def write(text: str | bytes) -> None:
     """Write text and a newline to stdout: as it is, but on a terminal with its control characters escaped.
 
     A pipe gets the very bytes, text as UTF-8.
     """
-    if sys.stdout is None:
-        raise wrong("stdout is closed")
     raw = text if isinstance(text, bytes) else text.encode(errors="surrogateescape")
-    if _is_terminal():
-        click.echo(harmless(raw.decode(errors="backslashreplace")))
-        return
-    sys.stdout.flush()  # what somebody has printed before goes before
-    sys.stdout.buffer.write(raw + b"\n")
-    sys.stdout.flush()
+    with _stdout():
+        if _is_terminal():
+            click.echo(harmless(raw.decode(errors="backslashreplace")))
+            return
+        sys.stdout.flush()  # what somebody has printed before goes before
+        sys.stdout.buffer.write(raw + b"\n")
+        sys.stdout.flush()
 
 
 def write_lines(lines: Iterable[str]) -> None:
     """Write lines that may be coloured: on a terminal they are; NO_COLOR and FORCE_COLOR say otherwise."""
     by_itself = _is_terminal() and os.environ.get("TERM") != "dumb"
     colour = not os.environ.get("NO_COLOR") and (by_itself or bool(os.environ.get("FORCE_COLOR")))
-    for line in lines:
-        click.echo(line, color=colour)
+    with _stdout():
+        for line in lines:
+            click.echo(line, color=colour)
 
 
 def room() -> int | None:
@@ -87,6 +110,8 @@ def as_output(value: object) -> str | bytes:
     """A value as it is printed: text and bytes as they are, None as nothing, anything else as JSON."""
     if value is None:
         return ""
+    if isinstance(value, float):
+        value = jsonable(value)
     return value if isinstance(value, str | bytes) else as_json(value)
 
 
@@ -96,7 +121,7 @@ def as_json(value: object) -> str:
 
 
 def jsonable(value: object) -> object:
-    """The value as JSON can have it: bytes as text, or as base64 where they are not UTF-8."""
+    """The value as JSON can have it: bytes as text, or as base64 where they are not UTF-8; `"NaN"`, `"Infinity"`."""
     if isinstance(value, bytes):
         try:
             return value.decode()
@@ -104,6 +129,8 @@ def jsonable(value: object) -> object:
             from base64 import b64encode
 
             return b64encode(value).decode()
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)  # which is no JSON; as text, it is what pydantic writes and reads
     if isinstance(value, Mapping):
         return {key: jsonable(inner) for key, inner in value.items()}
     return [jsonable(inner) for inner in value] if isinstance(value, list | tuple) else value

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
     from pydantic_settings import BaseSettings, SettingsError
 
+    from secretsource.settings.leaves import Leaf
+
+Path = tuple[str, ...]
+
 _FOUND_IN: Final = re.compile(r"(\S+) \(FOUND[^()]*\)$")
 _UNREAD: Final = re.compile(r'error \w+ value for field "(\w+)" from source "(\w+)"')
 _NOT_GIVEN: Final = "no source has it"
@@ -62,14 +66,35 @@ def problems_of(error: Exception, settings_cls: type[BaseSettings]) -> Sequence[
 
 
 def _problems(item: Any, notes: Mapping[str, str], settings_cls: type[BaseSettings]) -> Iterator[Problem]:
-    leaves = leaves_at(item["loc"], leaves_by_path(settings_cls).values())
-    if item["type"] == "missing" and leaves:
-        for leaf in leaves:
-            if leaf.field.is_required():
-                yield Problem(leaf.name, Outcome.MISSING, None, notes.get(leaf.name, _NOT_GIVEN))
+    loc = item["loc"]
+    leaves = leaves_at(loc, leaves_by_path(settings_cls).values())
+    if item["type"] == "missing" and leaves and not _is_inside(loc, leaves[0]):
+        for path in _lacking(leaves, len(loc)):
+            places = (notes.get(leaf.name, _NOT_GIVEN) for leaf in leaves if leaf.path[: len(path)] == path)
+            yield Problem(".".join(path), Outcome.MISSING, None, "; ".join(dict.fromkeys(places)))
         return
-    name = ".".join(map(str, item["loc"])) or settings_cls.__name__
+    name = ".".join(map(str, loc)) or settings_cls.__name__
     yield Problem(name, Outcome.INVALID, _found_in(notes.get(leaves[0].name, "")) if leaves else None, item["msg"])
+
+
+def _is_inside(loc: Sequence[int | str], leaf: Leaf) -> bool:
+    """Whether an error is about a part of a leaf's value, such as an item of a list, and not about the leaf."""
+    depth = len(leaf.path)
+    return len(loc) > depth and tuple(loc[depth - 1 :]) not in leaf.places[-1]
+
+
+def _lacking(leaves: Sequence[Leaf], depth: int) -> Sequence[Path]:
+    """What there has to be of a missing field, of which these are the leaves: those that are required, all the way.
+
+    Of a model none of whose own fields is required, that is the model.
+    """
+    needed = dict.fromkeys(leaf.path[: _required(leaf, depth)] for leaf in leaves)
+    return [path for path in needed if not any(other != path and other[: len(path)] == path for other in needed)]
+
+
+def _required(leaf: Leaf, depth: int) -> int:
+    """How many names of a leaf's path lead to what is required, where that at this depth is."""
+    return min((optional - 1 for optional in leaf.optional if optional > depth), default=len(leaf.path))
 
 
 def _found_in(note: str) -> Ref | None:

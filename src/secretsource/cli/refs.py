@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from secretsource.access import CACHE, Access
 from secretsource.clock import Deadline
 from secretsource.document import as_text
-from secretsource.errors import ConfigurationError, Outcome, Problem, joined
+from secretsource.errors import ConfigurationError, InvalidRef, Outcome, Problem, joined
 from secretsource.question import Question, Step
 from secretsource.ref import Ref
 from secretsource.registry import BUILT_IN, unknown_backend
 from secretsource.resolver import resolve
+from secretsource.source import PLACEHOLDERS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -49,12 +50,20 @@ def _parsed(texts: Sequence[str], own: Collection[str]) -> Mapping[str, Ref]:
     for text in texts:
         try:
             refs[text] = Ref.parse(text, schemes=own)
+            _refuse_source(text)
         except ConfigurationError as error:
             faults.append(error)
     unknown = [unknown_backend(ref.scheme, own) for ref in refs.values()]
     if faults := [*faults, *(fault for fault in unknown if fault is not None)]:
         raise joined(faults)
     return refs
+
+
+def _refuse_source(text: str) -> None:
+    """Refuse a placeholder, which would be asked for literally; `%7Bname%7D` is how that is written."""
+    for word in PLACEHOLDERS:
+        if f"{{{word}}}" in text:
+            raise InvalidRef(f"{{{word}}} is a placeholder, so this is a source and not a ref: {text}")
 
 
 def _printable(value: object) -> object:

@@ -15,9 +15,10 @@ from secretsource.settings.annotations import fields_of
 def revealed(value: object) -> object:
     """The value made of text, bytes, numbers, booleans, None, lists and dicts."""
     value = _bare(value)
-    if isinstance(value, BaseModel) or is_dataclass(value):
-        names = fields_of(type(value)) if isinstance(value, BaseModel) else [field.name for field in fields(value)]
-        return {name: revealed(getattr(value, name)) for name in names}
+    if isinstance(value, BaseModel):
+        return {name: revealed(getattr(value, name)) for name in (*fields_of(type(value)), *(value.model_extra or ()))}
+    if is_dataclass(value):
+        return {field.name: revealed(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, Mapping):
         return {str(revealed(key)): revealed(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset):

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
 from secretsource.cli.alone import stands_alone
-from secretsource.cli.fields import Fields, paths_of, value_at
+from secretsource.cli.fields import Fields, InsideNone, absent, paths_of, value_at
 from secretsource.cli.problems import broken, problems_of, unread
 from secretsource.errors import Problem, ResolutionError, SecretSourceError
 from secretsource.settings.annotations import fields_of
@@ -32,7 +32,14 @@ def read_fields(settings_cls: type[BaseSettings], names: Sequence[str]) -> tuple
     settings, problems = load_all(settings_cls)
     if settings is None:
         return {}, [_explained(problem, names, settings_cls) for problem in problems]
-    return {name: value_at(settings, path) for name, path in paths.items()}, ()
+    values: dict[str, object] = {}
+    problems = []
+    for name, path in paths.items():
+        try:
+            values[name] = value_at(settings_cls, path, settings)
+        except InsideNone as error:
+            problems.append(absent(name, error))
+    return values, problems
 
 
 def load_all(settings_cls: type[BaseSettings]) -> tuple[BaseSettings | None, Sequence[Problem]]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Ability", "BackendConformance", "Stores", "override"]
 
 if (pytest := sys.modules.get("pytest")) is not None:  # so that a failed assertion of the suite shows what it compared
-    pytest.register_assert_rewrite(f"{__name__}.conformance", f"{__name__}.harness")
+    pytest.register_assert_rewrite(*(f"{__name__}.{name}" for name in ("conformance", "calls", "harness")))
 
 
 def __getattr__(name: str) -> object:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SECONDS: Final = 10.0
 """How long one `fetch_many` may take in the suite."""
+SEVERAL: Final = 25  # more than one batch of any store holds
 
 Answer: TypeAlias = str | bytes | Outcome
 """A value, or the outcome where there is none."""
@@ -39,6 +40,7 @@ class Ability(StrEnum):
     VERSIONS = "keeps old versions, which a ref can pin"
     EMPTY = "keeps an empty value"
     BATCH = "gives many secrets in fewer calls than there are secrets"
+    ONE_CALL = "gives one secret in one call"
     LARGE = "keeps a value of 20 kB"
     UNICODE = "keeps text of every alphabet"
     WHITESPACE = "keeps blanks and line ends at both ends of a value"
@@ -46,6 +48,7 @@ class Ability(StrEnum):
     UNAUTHENTICATED = "can refuse a login"
     THROTTLED = "can ask for fewer requests"
     CUT = "can drop the connection"
+    SLOW = "can hold its answer back"
     INACTIVE = "can have a secret that is disabled or destroyed"
     INVALID = "can answer with something unusable"
     FORK = "can be used by a forked process"
@@ -73,6 +76,16 @@ class Harness(ABC):
     cannot: ClassVar[Mapping[Ability, str]] = {}
     sdk: ClassVar[Sequence[str]] = ()
 
+    def __init_subclass__(cls, **options: object) -> None:
+        """Refuse a suite with a method missing: pytest passes over an abstract class without a word."""
+        super().__init_subclass__(**options)
+        missing = [name for name in _TO_FILL_IN if getattr(getattr(cls, name), "__isabstractmethod__", False)]
+        if missing and cls.__name__.startswith("Test") and getattr(cls, "__test__", True):
+            raise TypeError(
+                f"{cls.__name__} has no {', '.join(missing)}: fill in what is missing, or, where it is only the base of"
+                " other suites, give it a name that does not begin with Test"
+            )
+
     @abstractmethod
     def make_backend(self) -> Backend:
         """A new backend object. Making it makes no call."""
@@ -95,11 +108,23 @@ class Harness(ABC):
 
     def failing(self, name: str, outcome: Outcome) -> AbstractContextManager[None]:
         """While inside, the store answers so for this name; UNAVAILABLE is a connection that is cut."""
-        raise TypeError(f"{type(self).__name__} can fail for no reason: name it in `cannot` ({name}, {outcome})")
+        fault = next(ability for ability in FAULTS if FAULTS[ability] is outcome)
+        raise self._not_filled_in(f"failing({name!r}, {outcome})", fault)
+
+    def slow(self, name: str, seconds: float) -> AbstractContextManager[None]:
+        """While inside, the store takes so many seconds to answer for this name."""
+        raise self._not_filled_in(f"slow({name!r}, {seconds})", Ability.SLOW)
 
     def calls(self) -> int:
         """Requests that the store has seen so far; 0 for ever where there are none."""
         return 0
+
+    def _not_filled_in(self, what: str, ability: Ability) -> TypeError:
+        """What to say of a harness that does not do what a test needs."""
+        return TypeError(
+            f"{type(self).__name__} has no {what}: fill it in, or name Ability.{ability.name} in `cannot`, with the"
+            " reason"
+        )
 
     # what the suite does with it
 
@@ -158,6 +183,9 @@ class Harness(ABC):
     def read(self, backend: Backend, name: str) -> Answer:
         """What the backend says of one name."""
         return self.ask(backend, self.ref(name))[0]
+
+
+_TO_FILL_IN: Final = ("make_backend", "ref", "put", "delete")
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import logging
 import secrets
 import traceback
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,18 +32,50 @@ class Canary:
 
 @contextmanager
 def everything_logged() -> Iterator[list[str]]:
-    """Collect all that reaches the root logger, at DEBUG: texts, tracebacks, arguments and extras."""
+    """Collect what any logger says, at DEBUG: texts, tracebacks, arguments and extras.
+
+    A logger that does not propagate, or has a level of its own, is heard too, and one that is made meanwhile.
+    """
     texts: list[str] = []
-    handler = _Collector(texts)
-    root = logging.getLogger()
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.DEBUG)
+    heads: list[logging.Logger] = []
+    handler, before = _Collector(texts), logging.getLogRecordFactory()
+
+    def listen(name: str, *arguments: Any, **named: Any) -> logging.LogRecord:
+        head = _head(logging.getLogger(name))
+        if handler not in head.handlers:
+            heads.append(head)
+            head.addHandler(handler)
+        return before(name, *arguments, **named)
+
+    logging.setLogRecordFactory(listen)
     try:
-        yield texts
+        with _everything_said():
+            yield texts
     finally:
-        root.setLevel(level)
-        root.removeHandler(handler)
+        logging.setLogRecordFactory(before)
+        for head in heads:
+            head.removeHandler(handler)
+
+
+def _head(logger: logging.Logger) -> logging.Logger:
+    """The last logger that a record of this one gets to."""
+    while logger.propagate and logger.parent is not None:
+        logger = logger.parent
+    return logger
+
+
+@contextmanager
+def _everything_said() -> Iterator[None]:
+    """While inside, no logger that there is keeps anything to itself."""
+    named = [logger for logger in logging.root.manager.loggerDict.values() if isinstance(logger, logging.Logger)]
+    levels = {logger: logger.level for logger in (logging.root, *named)}
+    for logger in levels:
+        logger.setLevel(logging.DEBUG)
+    try:
+        yield
+    finally:
+        for logger, level in levels.items():
+            logger.setLevel(level)
 
 
 class _Collector(logging.Handler):

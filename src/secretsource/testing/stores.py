@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,8 +14,10 @@ from secretsource.document import dump_json, parse_json
 from secretsource.errors import ConfigurationError, InvalidSecret
 from secretsource.live.refresher import REFRESHER
 from secretsource.lookup import clear_cache
-from secretsource.ref import Ref
-from secretsource.registry import standing_in
+from secretsource.plugins import plug_ins
+from secretsource.ref import Ref, did_you_mean
+from secretsource.registry import BUILT_IN, standing_in
+from secretsource.testing.contents import whole, with_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -85,15 +89,12 @@ class Stores:
 
         Raises:
             ConfigurationError: Nothing stands in for the ref's scheme.
+            TypeError: The value is of a kind that no store could hold there.
         """
         parsed = _parse(ref)
         document, key = parsed.document, parsed.key
         held, version = self._contents.get(document, self._contents.get(_plain(document), (None, 0)))
-        if key is not None:
-            held = {**_keys(held), key: value}
-        else:
-            held = value if isinstance(value, str | bytes | dict) else dump_json(value)
-        self._contents[document] = held, version + 1
+        self._contents[document] = whole(value) if key is None else with_key(held, key, value), version + 1
         self._failures.pop(document, None)
 
     def rotate(self, ref: str, value: Any) -> None:
@@ -137,7 +138,14 @@ class Stores:
                 held, version = self._contents[document]
                 raw = parse_json(dump_json(held)) if isinstance(held, dict) else held
                 return SecretValue(raw, version=str(version))  # type: ignore[arg-type]
-        return None
+        return _of_a_variable(ref)
+
+    def warn_of_mistyped(self) -> None:
+        """Warn of a scheme that looks like a mistyped one: the test put something there, and nobody asked for it."""
+        unasked = {ref.scheme for ref in (*self._contents, *self._failures)} - {*self._backends, *BUILT_IN}
+        for scheme in sorted(unasked):
+            if (meant := did_you_mean(scheme, BUILT_IN)) and not plug_ins(scheme):
+                warnings.warn(f"a test set {scheme}://, and nothing asked for it{meant}", stacklevel=3)
 
     def __repr__(self) -> str:
         return f"<Stores with {len(self._contents)} secrets>"
@@ -160,9 +168,9 @@ class _FakeBackend(Backend):
         """What the test has said."""
         return error.outcome if isinstance(error, ToldToFail) else Outcome.UNAVAILABLE
 
-    def advise(self, error: Exception) -> Advice:  # noqa: ARG002
+    def advise(self, error: Exception) -> Advice:
         """That it was said."""
-        return Advice("the test says so")
+        return Advice("the test says so") if isinstance(error, ToldToFail) else Advice()
 
 
 def _parse(text: str) -> Ref:
@@ -178,14 +186,16 @@ def _plain(document: Ref) -> Ref:
     return Ref(document.scheme, document.location)
 
 
-def _keys(held: object) -> dict[str, Any]:
-    """The keys of a secret, also where it was put in as the text of a JSON object."""
-    if isinstance(held, str | bytes):
-        try:
-            held = parse_json(held)
-        except InvalidSecret:
-            held = None
-    return held if isinstance(held, dict) else {}
+def _of_a_variable(ref: Ref) -> InvalidSecret | None:
+    """What to say of a file that some `X_FILE` names: it is not read here, and whether it is there is not the point."""
+    if ref.scheme != "file" or ref.location not in {path for name, path in os.environ.items() if _is_file(name)}:
+        return None
+    fault = "a variable names this file, and in this test nothing was set for it"
+    return InvalidSecret(fault, hint=f"set({str(ref)!r}, ...): files are stood in for, too")
+
+
+def _is_file(variable: str) -> bool:
+    return variable.upper().endswith("_FILE")
 
 
 @contextmanager
@@ -200,6 +210,7 @@ def stores() -> Iterator[Stores]:
     finally:
         CACHE.clock = before
         clear_cache()
+        fake.warn_of_mistyped()
 
 
 @contextmanager

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 _CODE: Final = re.compile(r"[A-Za-z0-9_.:-]{1,80}")  # what is shown of an answer has no line breaks, and no sentences
 _ACTION: Final = re.compile(r"not authorized to perform:? ([a-z0-9-]{1,40}:[A-Za-z0-9]{1,80})\b")
 _KEY_DENIED: Final = re.compile(r"Access to KMS is not allowed|not authorized to perform:? kms:|customer master key")
+_PINS: Final = {"staging label": "stage", "VersionId": "version"}  # AWS has one code for these and an absent secret
+_PIN: Final = re.compile("|".join(_PINS))
 _PRINCIPAL: Final = re.compile(r"User:? (arn:[a-z-]{1,20}:(?:iam|sts)::\d{12}:[\w+=,.@/-]{1,200})")
 
 
@@ -53,8 +55,8 @@ def advice_on(error: Exception, service: str) -> Advice:
     detail = WORDS_OF_OUTCOME.get(outcome, "AWS says")
     if outcome is Outcome.DENIED and _is_about_key(error):
         detail = "it is there, but its KMS key is denied"
-    if outcome is Outcome.MISSING and re.search(r"staging label|VersionId", _message(error)):
-        detail = "there is a secret of this name, but no such version of it"
+    if outcome is Outcome.MISSING and (pin := _PIN.search(_message(error))):
+        detail = f"there is a secret of this name, but no such {_PINS[pin[0]]} of it"
     return Advice(f"{detail} ({code}{_who_may_not(error)})", _hint(error, code, outcome, service), _retry_after(error))
 
 

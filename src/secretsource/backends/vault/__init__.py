@@ -72,11 +72,17 @@ class VaultBackend(Backend, Leasing, Upkeep):
         with needs_extra("vault", "vault"):
             import hvac  # noqa: F401 - seen to be there once, not in each thread
 
-        def read(ref: Ref) -> SecretValue:
+        return each(lambda ref: self._read(ref, deadline), refs, deadline, workers=WORKERS)
+
+    def _read(self, ref: Ref, deadline: Deadline) -> SecretValue:
+        from secretsource.backends.vault.outcomes import note_origin
+
+        try:
             session, namespace = self._session(ref)
             return session.read(ref, namespace, deadline)
-
-        return each(read, refs, deadline, workers=WORKERS)
+        except Exception as error:
+            note_origin(error, self._variables.origin(self._place(ref)[0]))
+            raise
 
     def renew_lease(self, ref: Ref, lease: Lease, deadline: Deadline) -> Lease:
         """Prolong a lease. It needs "update" on `sys/leases/renew`, as the policy `default` has it."""

@@ -37,7 +37,21 @@ def advice_on(error: Exception) -> Advice:
     if isinstance(error, BackendError):
         return Advice(error.args[0], error.hint, error.retry_after)
     tell = next((_ADVICE[kind] for kind in type(error).__mro__ if kind in _ADVICE), None)
-    return tell(error) if tell else Advice()
+    advice = tell(error) if tell else Advice()
+    return advice._replace(hint=_with_origin(advice.hint, vars(error).get("origin")))
+
+
+def note_origin(error: Exception, origin: str) -> None:
+    """Note on an error where the address is given, to be told in the place of VAULT_ADDR."""
+    vars(error)["origin"] = origin
+    if isinstance(error, BackendError):
+        error.hint = _with_origin(error.hint, origin)
+
+
+def _with_origin(hint: str | None, origin: str | None) -> str | None:
+    if hint is None or origin is None or (origin.startswith("the default") and "set VAULT_ADDR" in hint):
+        return hint
+    return hint.replace("VAULT_ADDR", origin)
 
 
 def _denied(error: Exception) -> Advice:

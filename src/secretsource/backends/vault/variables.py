@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 DEFAULT_ADDR: Final = "https://127.0.0.1:8200"
+_ADDRESSES: Final = ("VAULT_AGENT_ADDR", "BAO_AGENT_ADDR", "VAULT_ADDR", "BAO_ADDR")
 _TRUE: Final = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 
 
@@ -60,6 +61,13 @@ class Variables:
     def addr(self) -> str:
         """The server's address; an agent's or proxy's goes before it."""
         return (self.get("AGENT_ADDR") or self.get("ADDR") or DEFAULT_ADDR).rstrip("/")
+
+    def origin(self, addr: str) -> str:
+        """Where an address is given, in words."""
+        if addr != self.addr():
+            return "the addr of the ref"
+        set_ones = (name for name in _ADDRESSES if self.environ.get(name))
+        return next(set_ones, f"the default address, {DEFAULT_ADDR}")
 
     def token_file(self) -> Path:
         """Where the CLI's login leaves its token."""

@@ -7,7 +7,18 @@ from base64 import b64encode
 from typing import Annotated, Any
 
 import pytest
-from pydantic import AliasChoices, AliasPath, BaseModel, ConfigDict, Field, Json, Secret, SecretStr, ValidationError
+from pydantic import (
+    AliasChoices,
+    AliasPath,
+    BaseModel,
+    ConfigDict,
+    Field,
+    Json,
+    Secret,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 
 from secretsource import ConfigurationError, From, Outcome, ResolutionError, Settings, SettingsConfigDict, explain
 from secretsource.testing import override
@@ -403,3 +414,58 @@ def test_a_secret_table_is_read_as_a_table() -> None:
     with override({"memory://w": '{"a": "b"}', "memory://shop": '{"part": [1, 2]}'}):
         settings = S()
     assert (settings.whole.get_secret_value(), settings.part.get_secret_value()) == ({"a": "b"}, [1, 2])
+
+
+class Pair(BaseModel):
+    user: str
+    host: str = "localhost"
+
+    @model_validator(mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        if isinstance(value, list):
+            return dict(zip(("user", "host"), value, strict=True))
+        if isinstance(value, str):
+            user, at, host = value.partition("@")
+            if not at:
+                msg = "no address"
+                raise ValueError(msg)
+            return {"user": user, "host": host}
+        return value
+
+
+class Judged(Settings):
+    model_config = SettingsConfigDict(chain=("env://", "memory://shop"), env_nested_delimiter="__")
+    pair: Pair = Pair(user="default")
+    whole: Annotated[Pair, From("memory://whole")] = Pair(user="default")
+
+
+@pytest.mark.parametrize(
+    ("held", "pair"),
+    [
+        ('{"pair": "u@h"}', Pair(user="u", host="h")),
+        ('{"pair": ["u", "h"]}', Pair(user="u", host="h")),
+        ('{"pair": {"user": "u"}}', Pair(user="u")),
+        ("{}", Pair(user="default")),
+    ],
+)
+def test_a_model_with_a_validator_of_its_own_may_take_anything(held: str, pair: Pair) -> None:
+    """As it may of BaseSettings; what is an object is found leaf by leaf all the same."""
+    with override({"memory://shop": held}):
+        assert Judged().pair == pair
+
+
+def test_such_a_model_is_judged_by_its_validator_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it refuses is invalid, and no default stands in for it; text that is none, or broken JSON, is no value."""
+    with override({"memory://whole": "u@h"}):
+        assert Judged().whole == Pair(user="u", host="h")
+    with override({"memory://whole": "nobody"}), pytest.raises(ValidationError, match="no address"):
+        Judged()
+    for broken in ('{"user": "u"', b"\xff\xfe"):
+        with override({"memory://whole": broken}), pytest.raises(ResolutionError, match=r"whole\.user: INVALID"):
+            Judged()
+    with override({"memory://shop": "no JSON"}), pytest.raises(ResolutionError, match=r"pair\.user: INVALID"):
+        Judged()
+    monkeypatch.setenv("PAIR", '["u", "h"]')
+    with override({}):
+        assert Judged().pair == Pair(user="u", host="h")

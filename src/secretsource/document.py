@@ -175,6 +175,10 @@ def _pick_inside(document: Mapping[str, object], key: str) -> object:
     return ABSENT
 
 
+class NotAnObject(InvalidSecret):
+    """What is there is not an object with a model's fields."""
+
+
 def enter(value: object, keys: Sequence[str]) -> tuple[str, object]:
     """Go into a model's value: by the first of these keys that is there. JSON text is read.
 
@@ -182,7 +186,8 @@ def enter(value: object, keys: Sequence[str]) -> tuple[str, object]:
         The key, and what is there or ABSENT; which is also what is inside of null.
 
     Raises:
-        InvalidSecret: It is no object, which is not the same as an absent key.
+        NotAnObject: It is no object, which is not the same as an absent key.
+        InvalidSecret: It is text that begins as one, and is none.
     """
     if isinstance(value, str | bytes) and as_text(value).lstrip().startswith("{"):
         value = parse_json(value)
@@ -190,7 +195,7 @@ def enter(value: object, keys: Sequence[str]) -> tuple[str, object]:
         return keys[0], ABSENT
     if not isinstance(value, Mapping):
         msg = "what is there is not an object with the model's fields"
-        raise InvalidSecret(msg)
+        raise NotAnObject(msg)
     found = ((key, pick(value, key)) for key in keys)
     return next((pair for pair in found if pair[1] is not ABSENT), (keys[0], ABSENT))
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from secretsource.document import ABSENT, enter, pick
+from secretsource.document import ABSENT, NotAnObject, as_text, enter, pick
 from secretsource.errors import InvalidSecret
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def extract(step: Step, entry: Entry) -> tuple[Ref, object]:
     raw = entry.value.raw
     if not step.keys:
         return step.ref, _decoded(step.ref, raw)
-    if step.model == "" and _is_encoded(step.ref, raw):
+    if step.model == "" and (_is_encoded(step.ref, raw) or (step.judged and not _may_be_object(raw))):
         return _inside_model(step, raw)
     document = entry.document()
     if not isinstance(document, Mapping | list):
@@ -63,13 +63,22 @@ def _inside_model(step: Step, value: object) -> tuple[Ref, object]:
     path = [step.model] if step.model else []
     opaque = isinstance(value, str | bytes)
     for keys in step.below:
-        key, value = enter(value, keys)
+        try:
+            key, value = enter(value, keys)
+        except NotAnObject:
+            if not step.judged:
+                raise
+            value = ABSENT
         if value is ABSENT:
             return step.ref, ABSENT
         if not opaque:
             path.append(key)
         opaque = opaque or isinstance(value, str | bytes)
     return step.ref.with_key("/".join(path) or None), value if encoded else _decoded(step.ref, value)
+
+
+def _may_be_object(raw: object) -> bool:
+    return not isinstance(raw, str | bytes) or as_text(raw).lstrip().startswith("{")
 
 
 def ends_in_null(step: Step, entry: Entry) -> bool:

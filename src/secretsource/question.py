@@ -75,6 +75,7 @@ class Step(NamedTuple):
         keys: The keys inside the secret that may hold the value, first choice first; empty for the whole secret.
         model: For a leaf of a nested model: the key of the model's value, empty for the whole secret.
         below: For each name that leads from there to the leaf, the keys that may stand for it.
+        judged: Whether a model around the leaf may take something else than an object, which then is no fault.
         names: The name of a source that goes by names, see `Access.names`.
     """
 
@@ -82,6 +83,7 @@ class Step(NamedTuple):
     keys: tuple[str, ...] = ()
     model: str | None = None
     below: tuple[tuple[str, ...], ...] = ()
+    judged: bool = False
     names: str | None = None
 
 
@@ -94,12 +96,14 @@ class Question:
         steps: Where to look, in order.
         accept: Makes what was found fit the field; raises InvalidSecret where it cannot.
         below: For each name of the path after the first, the keys that may stand for it in a model's value.
+        judged: See `Step`.
     """
 
     path: tuple[str, ...]
     steps: Sequence[Step]
     accept: Callable[[object], object] = lambda value: value
     below: tuple[tuple[str, ...], ...] = ()
+    judged: bool = False
     # how far it has got
     position: int = 0
     pointed: Step | None = None

@@ -132,7 +132,7 @@ def _step_at(target: Ref, question: Question, depth: int | None) -> Step:
         return Step(target, () if target.key is None else (target.key,))
     rest, model = question.path[depth:], target.key or ""
     key = "/".join([model, *rest] if model else rest)
-    return Step(target.with_key(key), (key,), model, question.below[depth - 1 :])
+    return Step(target.with_key(key), (key,), model, question.below[depth - 1 :], question.judged)
 
 
 def _ask_stores(questions: Sequence[Question], access: Access, deadline: Deadline) -> None:

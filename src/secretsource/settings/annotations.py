@@ -36,6 +36,13 @@ def nested_model(info: FieldInfo) -> Any:
     return one if issubclass(one, BaseModel) or is_pydantic_dataclass(one) else None
 
 
+def judges_itself(model: type[Any]) -> bool:
+    """Whether a model has a validator of its own that may take anything, such as the text of an address."""
+    decorators = getattr(model, "__pydantic_decorators__", None)
+    validators = decorators.model_validators.values() if decorators is not None else ()
+    return any(validator.info.mode in ("before", "wrap") for validator in validators)
+
+
 def metadata(info: FieldInfo) -> Sequence[Any]:
     """All that is annotated to a field; also inside of an optional one."""
     return [*info.metadata, *_annotated(info.annotation)]

@@ -23,6 +23,7 @@ from secretsource.settings.annotations import (
     inner_metadata,
     inside_secret,
     is_complex,
+    judges_itself,
     members,
     metadata,
     nested_model,
@@ -56,6 +57,7 @@ class Leaf(NamedTuple):
         decode: Whether JSON text is decoded (`NoDecode` turns it off).
         strict: Whether JSON that cannot be decoded is an error (in a union it may be plain text).
         sensitive: Whether its type or its name says that it is a secret, or that there is one in it.
+        judged: Whether a model around it may take something else than an object.
         steered_inside: Whether there is a `From` inside of its type, where it steers nothing.
         optional: How many names of the path lead to a field with a default: the leaf itself, or a model around it.
     """
@@ -69,6 +71,7 @@ class Leaf(NamedTuple):
     decode: bool
     strict: bool
     sensitive: bool
+    judged: bool
     steered_inside: bool
     optional: tuple[int, ...]
 
@@ -163,6 +166,7 @@ def _leaf(way: _Way, info: FieldInfo, *, decoding: bool) -> Leaf:
         decode=decode,
         strict=all(is_complex(member) for member in found if member is not type(None)),
         sensitive=holds_secret(info.annotation) or _SOUNDS_SECRET.search(".".join(way.path)) is not None,
+        judged=any(map(judges_itself, way.models[1:])),
         steered_inside=any(isinstance(item, From) for item in inner_metadata(info.annotation)),
         optional=way.optional,
     )

@@ -70,6 +70,7 @@ def _nested_model(settings_cls: type[BaseSettings], path: Path, leaves: Sequence
         keys=one.keys[:depth],
         steering=tuple(item for item in one.steering if item[0] <= depth),
         kind="json",
+        strict=not one.judged,
     )
     keys = {key for leaf in leaves for key in leaf.keys[depth]}
     first = {key.partition("/")[0] for key in keys}
@@ -110,24 +111,26 @@ def find_beside(
 
 
 def _itself(model: NestedModel, answer: Answer) -> Iterator[Beside]:
-    """That it is there, though none of its leaves is; but not if they were refused from there."""
+    """That it is there, though none of its leaves is, unless they were refused from there; all of what is no object."""
     value: Any = answer.value
-    if value is None or model.known.isdisjoint(value):
-        yield Beside(model.leaf, replace(answer, value=None if value is None else {}))
+    if not isinstance(value, dict):
+        yield Beside(model.leaf, answer)
+    elif model.known.isdisjoint(value):
+        yield Beside(model.leaf, replace(answer, value={}))
 
 
 def _values(leaf: Leaf, steps: Iterable[Step], access: Access, deadline: Deadline) -> Iterator[Answer]:
-    """What each source has as the value of a model: a table, or null."""
+    """What each source has as the value of a model: a table or null; for one that judges itself, anything."""
     for step in steps:
         question = Question(leaf.path, [step], leaf.fit, leaf.keys[1:])
         resolve([question], access, deadline)
         answer: Any = question.answer
-        if answer.outcome is Outcome.FOUND and isinstance(answer.value, dict | None):
+        if answer.outcome is Outcome.FOUND and (leaf.judged or isinstance(answer.value, dict | None)):
             yield answer
 
 
 def _extras(model: NestedModel, answer: Answer) -> Iterator[Beside]:
-    values: Any = answer.value if model.takes_extras and answer.value else {}
+    values: Any = answer.value if model.takes_extras and isinstance(answer.value, dict) else {}
     for key, value in values.items():
         if key not in model.known:
             leaf = model.leaf

@@ -15,7 +15,7 @@ from pydantic_settings import EnvSettingsSource
 from pydantic_settings.sources.utils import parse_env_vars
 
 from secretsource.backends.env import as_given
-from secretsource.document import ABSENT, as_text, enter, natural, parse_json
+from secretsource.document import ABSENT, NotAnObject, as_text, enter, natural, parse_json
 from secretsource.errors import InvalidSecret
 from secretsource.question import POINTER, Verbatim, WholePointer
 from secretsource.settings.models import FILE_SUFFIX
@@ -105,8 +105,8 @@ class Names(EnvSettingsSource):
 
     def _inside(self, path: tuple[str, ...], value: object) -> tuple[Ref, object]:
         """Where a leaf is in the value of the outermost model that it is in."""
-        for depth, keys in enumerate(self._keys_below(path), 1):
-            fault = ""
+        for depth, keys in enumerate(self._leaf_at(path).keys[1 : len(path)], 1):
+            fault: InvalidSecret | None = None
             if _is_pointer(value):
                 return self._nested_ref(path[:depth]), WholePointer.at(depth, str(value))
             if value is ABSENT:
@@ -114,9 +114,9 @@ class Names(EnvSettingsSource):
             try:
                 _, value = enter(value, keys)
             except InvalidSecret as error:
-                fault = error.args[0]
-            if fault:
-                raise InvalidSecret(fault, ref=self._nested_ref(path[:depth]))
+                fault, value = error, ABSENT
+            if fault is not None and not (isinstance(fault, NotAnObject) and self._leaf_at(path).judged):
+                raise InvalidSecret(fault.args[0], ref=self._nested_ref(path[:depth]))
         return self._nested_ref(path) if value is ABSENT else self._set_ref(path), value
 
     def _pointer_around(self, path: tuple[str, ...], found: object) -> tuple[Ref, object] | None:
@@ -129,10 +129,9 @@ class Names(EnvSettingsSource):
                 break
         return None
 
-    def _keys_below(self, path: tuple[str, ...]) -> Sequence[Sequence[str]]:
-        """For each name of a path after the first the keys that may stand for it; it may be the path of a model."""
-        leaf = self._leaves.get(path) or next(one for one in self._leaves.values() if one.path[: len(path)] == path)
-        return leaf.keys[1 : len(path)]
+    def _leaf_at(self, path: tuple[str, ...]) -> Leaf:
+        """The leaf of a path, or one of those of the model that it leads to."""
+        return self._leaves.get(path) or next(leaf for leaf in self._leaves.values() if leaf.path[: len(path)] == path)
 
     def _find_field(self, name: str) -> tuple[Ref, object]:
         shape = self._shape_of.get(name) or self._learn(name)

@@ -59,7 +59,7 @@ class Plan(NamedTuple):
         if stage is not None:
             steps = [one for step in steps for one in _in_stage(step, stage)]
         leaf = self.leaves[path]
-        return Question(path, steps, leaf.fit, leaf.keys[1:] if len(path) > 1 else ())
+        return Question(path, steps, leaf.fit, leaf.keys[1:] if len(path) > 1 else (), leaf.judged)
 
 
 def _in_stage(step: Step, stage: str) -> Sequence[Step]:
@@ -252,7 +252,7 @@ class _Planner:
         except InvalidRef as error:
             self._faults.append(error)
             return None
-        return Step(ref, keys, model, _keys_below(leaf, names, rest))
+        return Step(ref, keys, model, _keys_below(leaf, names, rest), leaf.judged)
 
     def _check_schemes(self, leaf: Leaf, named: Sequence[str]) -> None:
         for scheme in named:

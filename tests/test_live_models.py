@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from base64 import b64encode
+from typing import Annotated, Any
 
 import pytest
 from flask import Flask
 from pydantic import BaseModel, ConfigDict
 
-from secretsource import Live, ResolutionError, Settings, SettingsConfigDict
+from secretsource import From, Live, ResolutionError, Settings, SettingsConfigDict
 from secretsource.flask import SecretSource
 from secretsource.testing import Stores, override
 
@@ -104,3 +105,23 @@ def test_what_is_beside_the_fields_changes_too(stores: Stores) -> None:
         stores.rotate(SHOP, json.dumps({"key": "k", "other": "o", "part": {"more": "three"}}))
     assert app.config["PART"] == {"user": "nobody", "pin": 0, "more": "three"}
     assert "three" not in repr(app.config)
+
+
+def test_an_encoded_model_rotates(stores: Stores) -> None:
+    """What its text has no more is kept for a while, as of one that is not encoded."""
+
+    class Encoded(Settings):
+        part: Annotated[Part, From("memory://part?encoding=base64")]
+
+    def encoded(**held: Any) -> str:
+        return b64encode(json.dumps(held).encode()).decode()
+
+    stores.set("memory://part", encoded(user="u", pin=1))
+    with Live(Encoded) as live:
+        stores.set("memory://part", encoded(user="v"))
+        assert live.refresh(force=True) is None
+        assert live.current.part == Part(user="u", pin=1)
+        assert live.health().stale_fields == ("part.user", "part.pin")
+        stores.set("memory://part", encoded(user="v", pin=2))
+        assert live.refresh(force=True) is not None
+        assert live.current.part == Part(user="v", pin=2)

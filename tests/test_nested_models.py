@@ -469,3 +469,28 @@ def test_such_a_model_is_judged_by_its_validator_alone(monkeypatch: pytest.Monke
     monkeypatch.setenv("PAIR", '["u", "h"]')
     with override({}):
         assert Judged().pair == Pair(user="u", host="h")
+
+
+class Around(BaseModel):
+    name: str = "default"
+    pair: Pair = Pair(user="default")
+
+
+def test_a_validator_speaks_for_its_own_model_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model around it that is no object is told, also where all else of it was found before."""
+
+    class S(Settings):
+        model_config = SettingsConfigDict(chain=("env://", "memory://shop"), env_nested_delimiter="__")
+        around: Around = Around()
+
+    monkeypatch.setenv("AROUND__NAME", "n")
+    with (
+        override({"memory://shop": '{"around": "oops"}'}),
+        pytest.raises(ResolutionError, match=r"around\.pair\.user: INVALID"),
+    ):
+        S()
+    with override({"memory://shop": '{"around": {"pair": "u@h"}}'}):
+        assert S().around == Around(name="n", pair=Pair(user="u", host="h"))
+    monkeypatch.setenv("AROUND", "[1]")
+    with override({}), pytest.raises(ResolutionError, match=r"around\.pair\.user: INVALID"):
+        S()

@@ -25,7 +25,9 @@ def extract(step: Step, entry: Entry) -> tuple[Ref, object]:
     raw = entry.value.raw
     if not step.keys:
         return step.ref, _decoded(step.ref, raw)
-    if step.model == "" and (_is_encoded(step.ref, raw) or (step.judged and not _may_be_object(raw))):
+    if step.model == "" and (
+        _is_encoded(step.ref, raw) or (len(step.below) <= step.judged and not _may_be_object(raw))
+    ):
         return _inside_model(step, raw)
     document = entry.document()
     if not isinstance(document, Mapping | list):
@@ -62,11 +64,11 @@ def _inside_model(step: Step, value: object) -> tuple[Ref, object]:
     value = _decoded(step.ref, value) if encoded else value
     path = [step.model] if step.model else []
     opaque = isinstance(value, str | bytes)
-    for keys in step.below:
+    for remaining, keys in zip(range(len(step.below), 0, -1), step.below, strict=True):
         try:
             key, value = enter(value, keys)
         except NotAnObject:
-            if not step.judged:
+            if remaining > step.judged:
                 raise
             value = ABSENT
         if value is ABSENT:
@@ -83,9 +85,10 @@ def _may_be_object(raw: object) -> bool:
 
 def ends_in_null(step: Step, entry: Entry) -> bool:
     """Whether a leaf is not there because a model around it is null."""
-    value: object = entry.document() if step.below else ABSENT
-    value = pick(value, step.model) if step.model else value
-    with suppress(InvalidSecret):
+    value: object = ABSENT
+    with suppress(InvalidSecret):  # such as the text of a model that is encoded, or that its own validator judges
+        value = entry.document() if step.below else ABSENT
+        value = pick(value, step.model) if step.model else value
         for keys in step.below:
             if value is None or value is ABSENT:
                 break

@@ -75,7 +75,7 @@ class Step(NamedTuple):
         keys: The keys inside the secret that may hold the value, first choice first; empty for the whole secret.
         model: For a leaf of a nested model: the key of the model's value, empty for the whole secret.
         below: For each name that leads from there to the leaf, the keys that may stand for it.
-        judged: Whether a model around the leaf may take something else than an object, which then is no fault.
+        judged: For how many of the last names the models around may take something else than an object.
         names: The name of a source that goes by names, see `Access.names`.
     """
 
@@ -83,7 +83,7 @@ class Step(NamedTuple):
     keys: tuple[str, ...] = ()
     model: str | None = None
     below: tuple[tuple[str, ...], ...] = ()
-    judged: bool = False
+    judged: int = 0
     names: str | None = None
 
 
@@ -103,7 +103,7 @@ class Question:
     steps: Sequence[Step]
     accept: Callable[[object], object] = lambda value: value
     below: tuple[tuple[str, ...], ...] = ()
-    judged: bool = False
+    judged: int = 0
     # how far it has got
     position: int = 0
     pointed: Step | None = None

@@ -57,7 +57,7 @@ class Leaf(NamedTuple):
         decode: Whether JSON text is decoded (`NoDecode` turns it off).
         strict: Whether JSON that cannot be decoded is an error (in a union it may be plain text).
         sensitive: Whether its type or its name says that it is a secret, or that there is one in it.
-        judged: Whether a model around it may take something else than an object.
+        judged_from: How many names lead to the outermost model around it that may take something else than an object.
         steered_inside: Whether there is a `From` inside of its type, where it steers nothing.
         optional: How many names of the path lead to a field with a default: the leaf itself, or a model around it.
     """
@@ -71,7 +71,7 @@ class Leaf(NamedTuple):
     decode: bool
     strict: bool
     sensitive: bool
-    judged: bool
+    judged_from: int | None
     steered_inside: bool
     optional: tuple[int, ...]
 
@@ -79,6 +79,11 @@ class Leaf(NamedTuple):
     def name(self) -> str:
         """The path with dots."""
         return ".".join(self.path)
+
+    @property
+    def judged(self) -> int:
+        """For how many of its last names the models around it may take something else than an object."""
+        return 0 if self.judged_from is None else max(0, len(self.path) - self.judged_from)
 
     def fit(self, value: object) -> object:
         """Make what a store gave fit the field, so that pydantic takes it as it would take a variable's text.
@@ -166,7 +171,7 @@ def _leaf(way: _Way, info: FieldInfo, *, decoding: bool) -> Leaf:
         decode=decode,
         strict=all(is_complex(member) for member in found if member is not type(None)),
         sensitive=holds_secret(info.annotation) or _SOUNDS_SECRET.search(".".join(way.path)) is not None,
-        judged=any(map(judges_itself, way.models[1:])),
+        judged_from=next((depth for depth, model in enumerate(way.models) if depth and judges_itself(model)), None),
         steered_inside=any(isinstance(item, From) for item in inner_metadata(info.annotation)),
         optional=way.optional,
     )

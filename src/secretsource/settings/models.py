@@ -70,13 +70,18 @@ def _nested_model(settings_cls: type[BaseSettings], path: Path, leaves: Sequence
         keys=one.keys[:depth],
         steering=tuple(item for item in one.steering if item[0] <= depth),
         kind="json",
-        strict=not one.judged,
+        strict=not _judges_itself(one, depth),
     )
     keys = {key for leaf in leaves for key in leaf.keys[depth]}
     first = {key.partition("/")[0] for key in keys}
     files = {key + suffix for key in first for suffix in (FILE_SUFFIX, FILE_SUFFIX.lower())}
     known = frozenset(keys | first | files | {form for key in first for form in every_case(key)})
     return NestedModel(whole, known, _config_of(settings_cls, path).get("extra") in ("allow", "forbid"))
+
+
+def _judges_itself(leaf: Leaf, depth: int) -> bool:
+    """Whether the model at that depth, or one around it, has a validator that may take anything."""
+    return leaf.judged_from is not None and depth >= leaf.judged_from
 
 
 def _config_of(settings_cls: type[BaseSettings], path: Path) -> Mapping[str, Any]:
@@ -122,10 +127,10 @@ def _itself(model: NestedModel, answer: Answer) -> Iterator[Beside]:
 def _values(leaf: Leaf, steps: Iterable[Step], access: Access, deadline: Deadline) -> Iterator[Answer]:
     """What each source has as the value of a model: a table or null; for one that judges itself, anything."""
     for step in steps:
-        question = Question(leaf.path, [step], leaf.fit, leaf.keys[1:])
+        question = Question(leaf.path, [step], leaf.fit, leaf.keys[1:], leaf.judged)
         resolve([question], access, deadline)
         answer: Any = question.answer
-        if answer.outcome is Outcome.FOUND and (leaf.judged or isinstance(answer.value, dict | None)):
+        if answer.outcome is Outcome.FOUND and (not leaf.strict or isinstance(answer.value, dict | None)):
             yield answer
 
 

@@ -115,7 +115,9 @@ class Names(EnvSettingsSource):
                 _, value = enter(value, keys)
             except InvalidSecret as error:
                 fault, value = error, ABSENT
-            if fault is not None and not (isinstance(fault, NotAnObject) and self._leaf_at(path).judged):
+            judged_from = self._leaf_at(path).judged_from
+            is_judged = isinstance(fault, NotAnObject) and judged_from is not None and depth >= judged_from
+            if fault is not None and not is_judged:
                 raise InvalidSecret(fault.args[0], ref=self._nested_ref(path[:depth]))
         return self._nested_ref(path) if value is ABSENT else self._set_ref(path), value
 
